@@ -1,0 +1,1 @@
+"""From a collection to deployable re-rankers: recipes, commands, evaluation and export."""

@@ -1,0 +1,98 @@
+"""Stage folders: what a stage was made from is written beside what it made, so that nothing is done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+_PARTIAL = ".partial"
+_LIBRARIES = (
+    "distill", "torch", "transformers", "sentence-transformers", "peft", "accelerate", "datasets",
+    "bm25s", "pytrec-eval-terrier", "numpy",
+)  # fmt: skip
+
+
+def fingerprint(*parts: Any) -> str:
+    """Hash of JSON values, the same in every process."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def finished(folder: Path, expected: str) -> bool:
+    """Whether ``folder`` holds a whole stage with this fingerprint."""
+    return read_manifest(folder).get("fingerprint") == expected
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The stage's manifest, empty where there is no whole stage."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+@contextmanager
+def stage_folder(folder: Path, expected: str, keep: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A folder to work in that becomes ``folder``, with its manifest, when the block ends well.
+
+    Until then it stands beside as ``NAME.partial`` and is never taken for whole. After an interruption the next call
+    with the same fingerprint goes on in it.
+
+    Args:
+        folder: the stage's place; what stands there under another fingerprint is replaced.
+        expected: the stage's fingerprint.
+        keep: start from what stands there under another fingerprint: right for stages whose files carry keys of their
+            own content, so that what still fits is found again.
+
+    Yields:
+        The folder to work in, and a mapping that goes into the manifest: fill it.
+    """
+    partial = folder.with_name(folder.name + _PARTIAL)
+    note = partial / "fingerprint"
+    if partial.exists() and not keep and (not note.exists() or note.read_text() != expected):
+        shutil.rmtree(partial)
+    if folder.exists() and not partial.exists() and keep:
+        folder.rename(partial)
+        (partial / MANIFEST).unlink(missing_ok=True)
+    partial.mkdir(parents=True, exist_ok=True)
+    note.write_text(expected)
+    details: dict[str, Any] = {}
+    started = time.perf_counter()
+    yield partial, details
+    content = {
+        "stage": folder.name,
+        "fingerprint": expected,
+        **details,
+        "seconds": round(time.perf_counter() - started, 2),
+        "peak_memory_mib": _peak_memory_mib(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+    }
+    note.unlink()
+    (partial / MANIFEST).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+
+
+def file_stamps(path: Path) -> list[str]:
+    """Name, size and time of a file, or of every file of a folder: enough to notice that one was replaced."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file.is_file()]
+
+
+def _peak_memory_mib() -> int:
+    """Most resident memory of this process so far; Linux counts it in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,114 @@
+"""Collections as folders in BEIR's layout, the form in which most public ones are passed on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distill.collections.collection import Collection, DataError, Document
+from distill.collections.files import numbered_lines, whole_folder
+from distill.collections.trec import read_qrels, write_qrels
+
+
+def read_beir(folder: Path) -> Collection:
+    """Read ``corpus.jsonl``, ``queries.jsonl`` (either may be packed, ``.gz``) and every ``qrels/SPLIT.tsv``.
+
+    A folder without ``qrels`` gives a collection without judgments.
+
+    Raises:
+        DataError: a file is missing, a line malformed, an id used twice, or a judgment names
+            a query or document that is not there.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
+    documents = _read_documents(_packed_or_plain(folder, "corpus.jsonl"))
+    queries, metadata = _read_queries(_packed_or_plain(folder, "queries.jsonl"))
+    qrels = {path.stem: read_qrels(path, queries, documents) for path in sorted((folder / "qrels").glob("*.tsv"))}
+    return Collection(folder.resolve().name, documents, queries, qrels, metadata)
+
+
+def write_beir(collection: Collection, folder: Path) -> None:
+    """Write a BEIR folder; a collection that stood there is replaced, once the new one is whole.
+
+    Raises:
+        DataError: ``folder`` is there and holds something other than a BEIR collection.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not _is_beir(folder))):
+        raise DataError(f"{folder}: holds something other than a BEIR collection, and is not replaced; choose another")
+    with whole_folder(folder) as beside:
+        with (beside / "corpus.jsonl").open("w", encoding="utf-8") as file:
+            for document in collection.documents.values():
+                row = {"_id": document.doc_id, "title": document.title, "text": document.text}
+                file.write(_json_line(row, dict(document.metadata)))
+        with (beside / "queries.jsonl").open("w", encoding="utf-8") as file:
+            for query_id, text in collection.queries.items():
+                file.write(_json_line({"_id": query_id, "text": text}, collection.query_metadata.get(query_id, {})))
+        for split, qrels in collection.qrels.items():
+            write_qrels(qrels, beside / "qrels" / f"{split}.tsv", style="beir")
+
+
+def _is_beir(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz"))
+
+
+def _packed_or_plain(folder: Path, name: str) -> Path:
+    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if len(found) == 2:
+        raise DataError(f"{folder}: both {name} and {name}.gz; keep one of them")
+    if not found:
+        raise DataError(f"{folder}: neither {name} nor {name}.gz; a BEIR folder holds one of them")
+    return found[0]
+
+
+def _read_documents(path: Path) -> dict[str, Document]:
+    documents: dict[str, Document] = {}
+    for line, row in _json_rows(path):
+        doc_id = row["_id"]
+        if doc_id in documents:
+            raise DataError.at(path, line, f"document id {doc_id!r} a second time; ids must be unique")
+        title = row.get("title") or ""
+        if not isinstance(title, str):
+            raise DataError.at(path, line, f"title {title!r}; a string is accepted")
+        documents[doc_id] = Document(doc_id, title, row["text"], row["metadata"])
+    return documents
+
+
+def _read_queries(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    queries: dict[str, str] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+    for line, row in _json_rows(path):
+        query_id = row["_id"]
+        if query_id in queries:
+            raise DataError.at(path, line, f"query id {query_id!r} a second time; ids must be unique")
+        queries[query_id] = row["text"]
+        if row["metadata"]:
+            metadata[query_id] = row["metadata"]
+    return queries, metadata
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, row) with ``_id`` and ``text`` checked and ``metadata`` always a mapping."""
+    for line, text in numbered_lines(path):
+        try:
+            row = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError.at(path, line, f"not JSON ({error.msg}); one object a line is accepted") from None
+        if not isinstance(row, dict):
+            raise DataError.at(path, line, f"a JSON {type(row).__name__}; an object with _id and text is accepted")
+        for key in ("_id", "text"):
+            if not isinstance(row.get(key), str):
+                raise DataError.at(path, line, f"{key} is {row.get(key)!r}; a string is accepted")
+        if not row["_id"]:
+            raise DataError.at(path, line, "_id is empty; a string of at least one character is accepted")
+        row["metadata"] = row.get("metadata") or {}
+        if not isinstance(row["metadata"], dict):
+            raise DataError.at(path, line, f"metadata is {row['metadata']!r}; an object is accepted")
+        yield line, row
+
+
+def _json_line(row: dict[str, Any], metadata: dict[str, Any]) -> str:
+    if metadata:
+        row = {**row, "metadata": metadata}
+    return json.dumps(row, ensure_ascii=False) + "\n"

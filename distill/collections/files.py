@@ -1,0 +1,76 @@
+"""Text files as collections need them: read with line numbers, and written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distill.collections.collection import DataError
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end) of a UTF-8 file, packed where it ends in ``.gz``.
+
+    Blank lines are passed over, but counted.
+
+    Raises:
+        DataError: there is no such file, or it is not UTF-8, or not gzip in spite of its name.
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line.rstrip("\r\n")
+    except (FileNotFoundError, IsADirectoryError):
+        raise DataError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataError.at(path, number + 1, f"not UTF-8 ({error.reason}); the file must be UTF-8 text") from None
+    except (gzip.BadGzipFile, EOFError):
+        raise DataError(f"{path}: not a whole gzip file; pack it again, or drop .gz from its name") from None
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Stop before work whose result would take the place of something.
+
+    Raises:
+        DataError: ``path`` is there, is no empty folder, and ``overwrite`` is not set.
+    """
+    if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    raise DataError(f"{path}: exists already; choose another place, or pass --overwrite")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, which takes its place only when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    beside = Path(name)
+    beside.chmod(0o644)
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``folder``, which takes its place, with all it held, when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    beside.chmod(0o755)
+    try:
+        yield beside
+        if folder.exists():
+            shutil.rmtree(folder)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

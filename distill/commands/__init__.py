@@ -1,0 +1,1 @@
+"""The subcommands of `distill`: each parses, calls one function and prints."""

@@ -1,0 +1,31 @@
+"""`distill run`: a recipe from its collection to exported, measured students."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="a recipe file, or the name of a packaged one such as quickstart")],
+    out: Annotated[Path, typer.Option(help="folder of the run; stages that it holds already are skipped")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="a setting over the recipe's, as section.key=value; repeatable")
+    ] = None,
+) -> None:
+    """Carry out a recipe: collection, first stage, teacher, labels, students, evaluation, export."""
+    from distill.commands.tables import metrics_table
+    from distill.pipeline import run_recipe
+    from distill.recipe import load_recipe
+    from distill.steps import read_metrics
+
+    console = Console()
+    run_recipe(load_recipe(recipe, set_ or []), out, console)
+    metrics = read_metrics(out)
+    console.print()
+    console.print(metrics_table(metrics))
+    for student in sorted((out / "export").glob("*/model")):
+        console.print(f"ready to deploy: {student}", highlight=False, soft_wrap=True)

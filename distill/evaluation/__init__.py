@@ -1,0 +1,1 @@
+"""Measures of a run against judgments, all computed by pytrec_eval."""

@@ -1,0 +1,1 @@
+"""Students as plain folders that other servers load unchanged, checked after writing."""

@@ -1,0 +1,144 @@
+"""Runs a recipe: stages in order, each skipped when its folder holds what it would make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from distill import steps
+from distill.artifacts import fingerprint, finished, read_manifest, stage_folder
+from distill.collections.collection import Collection, Run
+from distill.collections.trec import read_run
+from distill.errors import RecipeError
+from distill.progress import Advance, progress_bar
+from distill.recipe import Recipe, write_resolved
+from distill.stages.candidates import top
+from distill.stages.roles import QueryPlan
+
+RECIPE = "recipe.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a recipe.
+
+    Args:
+        name: of the stage and of its folder.
+        settings: JSON values that shape the result.
+        inputs: stages whose results it reads.
+        fill: writes the result into the folder it is given and returns facts for the manifest.
+        unit: what its progress counts.
+        keep: whether files made under other settings are worth starting from, see `stage_folder`.
+    """
+
+    name: str
+    settings: Any
+    inputs: tuple[str, ...]
+    fill: Callable[[RecipeRun, Path, Advance], Mapping[str, Any]]
+    unit: str = "steps"
+    keep: bool = False
+
+
+class RecipeRun:
+    """One recipe and the folder that its stages fill."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe = recipe
+        self.folder = folder
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The recipe's collection."""
+        return steps.open_collection(self.recipe, self.folder / "collection")
+
+    @cached_property
+    def plan(self) -> QueryPlan:
+        """Which query does what."""
+        return QueryPlan.read(self.folder / "collection" / steps.PLAN)
+
+    @cached_property
+    def first_stage(self) -> Run:
+        """The first stage's whole run."""
+        return read_run(self.folder / "first_stage" / steps.RUN)
+
+    def candidates(self, query_ids: list[str]) -> Run:
+        """What teacher and students read for these queries."""
+        return top(self.first_stage, query_ids, self.recipe.first_stage.candidates)
+
+    def stages(self) -> list[Stage]:
+        """The stages in order."""
+        recipe = self.recipe
+        roles, depth = recipe.queries, recipe.first_stage.candidates
+        source = steps.collection_source(recipe)
+        ranked = ("collection", "first_stage")
+        teacher = [recipe.teacher, steps.model_version(recipe.teacher.model), depth]
+        stages = [
+            Stage("collection", [recipe.collection, roles, source], (), steps.make_collection),
+            Stage("first_stage", [recipe.first_stage, steps.run_source(recipe)], ("collection",), steps.rank_first),
+            Stage("teacher", teacher, ranked, steps.fit_teacher, "lists", keep=True),
+            Stage("labels", [depth, recipe.labels.bottom], (*ranked, "teacher"), steps.label, "lists", keep=True),
+        ]
+        students = recipe.students()
+        for name, section in students.items():
+            settings = [section, steps.model_version(section.start), recipe.labels, depth]
+            stages.append(Stage(name, settings, (*ranked, "labels"), steps.trainer(name), "steps"))
+        measured = (*ranked, "teacher", *students)
+        stages.append(Stage("evaluation", [recipe.evaluation, depth], measured, steps.evaluate, "lists", keep=True))
+        for name in students:
+            stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), steps.exporter(name), "pairs"))
+        return stages
+
+
+def run_recipe(recipe: Recipe, folder: Path, console: Console) -> RecipeRun:
+    """Carry out every stage that ``folder`` does not hold yet, with progress on ``console``.
+
+    Raises:
+        RecipeError: ``folder`` holds something that is not a recipe's run.
+        ValueError: one of the named errors of the stages.
+    """
+    _claim(folder)
+    write_resolved(recipe, folder / RECIPE)
+    run = RecipeRun(recipe, folder)
+    prints: dict[str, str] = {}
+    for stage in run.stages():
+        place = folder / stage.name
+        expected = fingerprint(_plain(stage.settings), [prints[name] for name in stage.inputs])
+        prints[stage.name] = expected
+        if finished(place, expected):
+            console.print(f"[dim]{stage.name:<16} stands ({read_manifest(place).get('summary', 'finished')})[/dim]")
+            continue
+        _carry_out(run, stage, expected, console)
+    return run
+
+
+def _carry_out(run: RecipeRun, stage: Stage, expected: str, console: Console) -> None:
+    started = time.perf_counter()
+    console.print(f"[bold]{stage.name}[/bold]")
+    with (
+        stage_folder(run.folder / stage.name, expected, stage.keep) as (folder, manifest),
+        progress_bar(console, stage.name, stage.unit) as advance,
+    ):
+        manifest["settings"] = _plain(stage.settings)
+        manifest["inputs"] = list(stage.inputs)
+        manifest.update(stage.fill(run, folder, advance))
+    summary = manifest.get("summary", "finished")
+    console.print(f"  {summary}, {time.perf_counter() - started:.1f} s", highlight=False)
+
+
+def _claim(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECIPE).exists():
+        raise RecipeError(f"{folder}: holds files that are not a recipe's run; give an empty or new folder as --out")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _plain(settings: Any) -> Any:
+    """Settings as JSON values: pydantic models become mappings."""
+    if isinstance(settings, list):
+        return [_plain(entry) for entry in settings]
+    return settings.model_dump(mode="json") if hasattr(settings, "model_dump") else settings

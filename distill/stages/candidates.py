@@ -1,0 +1,42 @@
+"""Candidate lists as teacher, students and measurements share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from distill.collections.collection import Collection, Run
+from distill.collections.trec import ranking
+from labeling.pre_rank import pre_rank
+
+
+def top(run: Run, query_ids: Iterable[str], depth: int) -> Run:
+    """The best ``depth`` documents of each query that the run has; queries without candidates are left out."""
+    return {
+        query_id: {doc_id: run[query_id][doc_id] for doc_id in ranking(run[query_id])[:depth]}
+        for query_id in query_ids
+        if run.get(query_id)
+    }
+
+
+def pre_ranked(run: Run, query_ids: Iterable[str], depth: int, bottom: int) -> Run:
+    """``depth`` documents of each query: the ``bottom`` last ones of its ranking, and the best for the rest."""
+    return {
+        query_id: {doc_id: run[query_id][doc_id] for doc_id in pre_rank(run[query_id], depth - bottom, bottom)}
+        for query_id in query_ids
+        if run.get(query_id)
+    }
+
+
+def texts(collection: Collection, run: Run) -> list[tuple[str, list[str]]]:
+    """(query, documents) of each query of the run, in its order."""
+    return [
+        (collection.query(query_id), [collection.text(doc_id) for doc_id in scores]) for query_id, scores in run.items()
+    ]
+
+
+def scored(run: Run, scores: Sequence[Sequence[float]]) -> Run:
+    """The run's candidates with other scores, ``scores[i][j]`` for document j of query i."""
+    return {
+        query_id: dict(zip(candidates, values, strict=True))
+        for (query_id, candidates), values in zip(run.items(), scores, strict=True)
+    }

@@ -1,0 +1,119 @@
+"""Measures every system of a run on the same candidates: teacher methods, students, and what they must beat."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill.collections.collection import Collection, Qrels, Run
+from distill.collections.trec import write_run
+from distill.evaluation.measures import candidate_recall, evaluate, mean_measures
+from distill.first_stage import BM25Index
+from distill.models import ModelReference
+from distill.progress import Advance
+from distill.recipe import FirstStageSection
+from distill.stages.candidates import scored, texts
+from distill.stages.teacher import METHODS, open_reader, read_section, teachers_of
+from students.bi_encoder import BiEncoder
+from students.scoring import Reranker
+from teachers.score_store import HeadScoreStore, read_lists
+
+SYSTEMS = ("first_stage", *METHODS, "bi_encoder", "encoder", "decoder")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One system's run and the median seconds that it took per query; None where it came from a file."""
+
+    run: Run
+    seconds_per_query: float | None
+
+
+def first_stage_system(collection: Collection, run: Run, section: FirstStageSection, timed: int) -> System:
+    """The candidates as the first stage ranked them."""
+    if section.run is not None:
+        return System(run, None)
+    index = BM25Index({doc_id: collection.text(doc_id) for doc_id in collection.documents}, section.bm25)
+    lists = texts(collection, run)[:timed]
+    return System(run, seconds_per_query(lambda query, _: index.search(query, section.depth), lists))
+
+
+def teacher_systems(
+    collection: Collection, run: Run, folder: Path, scores: Path, timed: int, on_progress: Advance
+) -> dict[str, System]:
+    """Every method of the teacher in ``folder``, on the same head scores.
+
+    Each method is timed as it would serve, with its pass cut to the depth that it needs.
+    """
+    reader, model = open_reader(read_section(folder))
+    lists = texts(collection, run)
+    read = list(read_lists(reader, lists, HeadScoreStore(scores), on_progress))
+    systems = {}
+    for method, teacher in teachers_of(folder, reader, model).items():
+        ranked = scored(run, [teacher.ranker.score(entry).tolist() for entry in read])
+        systems[method] = System(ranked, seconds_per_query(teacher.judge, lists[:timed]))
+    return systems
+
+
+def bi_encoder_system(collection: Collection, run: Run, start: str, timed: int) -> System:
+    """The encoder's start used as a bi-encoder; documents are encoded at query time, as a re-ranker must."""
+    encoder = BiEncoder(ModelReference.parse(start).location)
+    lists = texts(collection, run)
+    return System(scored(run, encoder.score_many(lists)), seconds_per_query(encoder.score_pairs, lists[:timed]))
+
+
+def student_system(collection: Collection, run: Run, model: Path, timed: int) -> System:
+    """A trained student."""
+    reranker = Reranker.load(model)
+    lists = texts(collection, run)
+    return System(scored(run, reranker.score_many(lists)), seconds_per_query(reranker.score_pairs, lists[:timed]))
+
+
+def seconds_per_query(work: Callable[[str, Sequence[str]], Any], lists: Sequence[tuple[str, Sequence[str]]]) -> float:
+    """Median seconds of ``work`` over the lists, each done once, after one that does not count."""
+    work(*lists[0])
+    seconds = []
+    for query, documents in lists:
+        started = time.perf_counter()
+        work(query, documents)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def measure(systems: Mapping[str, System], qrels: Qrels, measures: Sequence[str]) -> dict[str, Any]:
+    """What ``metrics.json`` holds: each system's mean measures over all judged queries, and its seconds per query.
+
+    ``answerable`` repeats the figures over the queries whose candidates hold a relevant document.
+    """
+    names = list(measures)
+    first = systems["first_stage"].run
+    found = {q: judged for q, judged in qrels.items() if any(judged.get(d, 0) > 0 for d in first.get(q, {}))}
+    rows = {name: mean_measures(evaluate(system.run, qrels, names)) for name, system in systems.items()}
+    return {
+        "measures": names,
+        "queries": len(qrels),
+        "candidates": max(len(candidates) for candidates in first.values()),
+        "candidate_recall": candidate_recall(first, qrels),
+        "systems": {
+            name: {**rows[name], "seconds_per_query": system.seconds_per_query} for name, system in systems.items()
+        },
+        "answerable": {
+            "queries": len(found),
+            "systems": {
+                name: mean_measures(evaluate(system.run, found, names)) for name, system in systems.items() if found
+            },
+        },
+    }
+
+
+def write_measurements(systems: Mapping[str, System], metrics: Mapping[str, Any], folder: Path) -> None:
+    """Write ``metrics.json`` and one TREC run a system under ``runs/``."""
+    (folder / "runs").mkdir(exist_ok=True)
+    for name, system in systems.items():
+        write_run(system.run, folder / "runs" / f"{name}.run", tag=name)
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

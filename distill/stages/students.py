@@ -1,0 +1,80 @@
+"""Trains a student from a model reference on label lists, and scores candidate lists with a trained one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from datasets import Dataset
+
+from distill.collections.collection import Collection, Qrels, Run
+from distill.models import ModelReference, save_first_layers
+from distill.progress import Advance
+from distill.recipe import DecoderSection, EncoderSection
+from distill.stages.candidates import scored, texts
+from students.decoder import DecoderSettings, train_decoder
+from students.dev import DevList
+from students.encoder import EncoderSettings, train_encoder
+from students.scoring import Reranker
+from students.training import Progress, TrainingReport
+
+
+def dev_lists(collection: Collection, run: Run, qrels: Qrels) -> list[DevList]:
+    """The run's candidates with their judgments, in the form that training measures itself on."""
+    return [
+        DevList(
+            query_id=query_id,
+            query=collection.query(query_id),
+            doc_ids=list(candidates),
+            docs=[collection.text(doc_id) for doc_id in candidates],
+            relevance=qrels.get(query_id, {}),
+        )
+        for query_id, candidates in run.items()
+    ]
+
+
+def train_student(
+    section: EncoderSection | DecoderSection, lists: Dataset, dev: list[DevList], out: Path, on_progress: Advance
+) -> TrainingReport:
+    """Train the student that the section describes and save it as a plain folder at ``out``.
+
+    Raises:
+        ModelError: the start model cannot be found or loaded.
+        ValueError: a list is malformed.
+    """
+
+    def report(step: int, steps: int, _: object) -> None:
+        on_progress(step, steps)
+
+    settings = section.model_dump(exclude={"start"})
+    if isinstance(section, EncoderSection):
+        start = ModelReference.parse(section.start).location
+        return train_encoder(start, lists, dev, EncoderSettings(**settings), out, report)
+    return _train_decoder(section, lists, dev, out, report)
+
+
+def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Advance | None = None) -> Run:
+    """The run's candidates with the student's scores."""
+    reranker = Reranker.load(model)
+    lists = texts(collection, run)
+    scores = []
+    for done, (query, documents) in enumerate(lists, start=1):
+        scores.append(reranker.score_pairs(query, documents))
+        if on_progress is not None:
+            on_progress(done, len(lists))
+    return scored(run, scores)
+
+
+def _train_decoder(
+    section: DecoderSection, lists: Dataset, dev: list[DevList], out: Path, report: Progress
+) -> TrainingReport:
+    settings = DecoderSettings(**section.model_dump(exclude={"start"}))
+    reference = ModelReference.parse(section.start)
+    if reference.gguf_file is None:
+        return train_decoder(reference.location, lists, dev, settings, out, report)
+    # peft and the trainer want plain weights: unpack the file once, only as many layers as are kept
+    plain = out.with_name(f"{out.name}.start")
+    save_first_layers(reference, section.layers, plain)
+    finished = train_decoder(str(plain), lists, dev, settings, out, report)
+    shutil.rmtree(plain)
+    return finished

@@ -1,0 +1,135 @@
+"""Fits a teacher on judged queries and opens a fitted one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from distill.collections.collection import Collection, Qrels, Run
+from distill.models import ModelReference, load_causal_model, load_tokenizer, runs_bf16_fast
+from distill.progress import Advance
+from distill.recipe import TeacherSection
+from distill.stages.candidates import texts
+from teachers.errors import TeacherError
+
+if TYPE_CHECKING:
+    from teachers.fitting import FitReport
+    from teachers.head_scores import HeadReader
+    from teachers.teacher import HeadTeacher
+
+METHODS = ("all_heads", "static_heads", "static_weights", "routehead")
+Method = Literal["all_heads", "static_heads", "static_weights", "routehead"]
+
+_SETTINGS = "teacher.json"
+
+
+def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
+    """The frozen model ready to be read at full depth, and what identifies its weights.
+
+    Raises:
+        ModelError: the model cannot be found or loaded.
+        TeacherError: its attention cannot be read.
+    """
+    import torch
+
+    from teachers.head_scores import HeadReader
+
+    reference = ModelReference.parse(section.model)
+    name = section.dtype if section.dtype != "auto" else ("bfloat16" if runs_bf16_fast() else "float32")
+    model = load_causal_model(reference, getattr(torch, name), section.trust_remote_code)
+    tokenizer = load_tokenizer(reference, section.trust_remote_code)
+    reader = HeadReader(model, tokenizer, section.prompt, state_layer=section.state_layer)
+    return reader, {"reference": reference.text, "version": reference.version}
+
+
+def fit_teacher(
+    collection: Collection, run: Run, qrels: Qrels, section: TeacherSection, folder: Path, on_progress: Advance
+) -> FitReport:
+    """Fit RouteHead and its baselines on the run's queries and write them into ``folder``.
+
+    Head scores are kept in ``folder/scores``; a later fit on the same lists reads them there.
+
+    Args:
+        collection: gives the texts.
+        run: candidates of the fitting queries.
+        qrels: their judgments; what is not judged counts as not relevant.
+        section: the model and how to fit.
+        folder: where the teacher is written.
+        on_progress: told how many lists are read.
+
+    Raises:
+        TeacherError: too few lists hold a relevant document.
+    """
+    from teachers.baselines import fit_static_heads, fit_static_weights
+    from teachers.features import judged_lists
+    from teachers.fitting import gains_of
+    from teachers.routehead import RouteHead
+    from teachers.score_store import HeadScoreStore, read_lists
+
+    reader, model = open_reader(section)
+    store = HeadScoreStore(folder / "scores")
+    scores = list(read_lists(reader, texts(collection, run), store, on_progress))
+    gains = [gains_of(list(candidates), qrels.get(query_id, {})) for query_id, candidates in run.items()]
+    settings = section.routehead
+    routehead, report = RouteHead.fit(scores, gains, settings)
+    routehead.save(folder, reader, model, report)
+    lists = judged_lists(scores, gains, settings.features).with_relevant()
+    heads = reader.heads_per_layer
+    fit_static_heads(lists, heads, section.static_heads, settings.features).save(folder / "static_heads.json")
+    fit_static_weights(lists, heads, settings.static, settings.features).save(folder / "static_weights.json")
+    content = {"settings": section.model_dump(mode="json"), "fitted_on": list(run)}
+    (folder / _SETTINGS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def read_section(folder: Path) -> TeacherSection:
+    """The settings that the teacher in ``folder`` was fitted with.
+
+    Raises:
+        TeacherError: the folder holds no teacher.
+    """
+    return TeacherSection.model_validate(_read(folder)["settings"])
+
+
+def fitted_on(folder: Path) -> set[str]:
+    """Ids of the queries whose judgments the teacher has seen: it must not label them.
+
+    Raises:
+        TeacherError: the folder holds no teacher.
+    """
+    return set(_read(folder)["fitted_on"])
+
+
+def open_teacher(folder: Path, method: Method = "routehead") -> HeadTeacher:
+    """The fitted teacher of ``folder``, its model loaded.
+
+    Raises:
+        TeacherError: the folder holds no teacher, or one fitted for another model or prompt.
+    """
+    reader, model = open_reader(read_section(folder))
+    return teachers_of(folder, reader, model)[method]
+
+
+def teachers_of(folder: Path, reader: HeadReader, model: Mapping[str, str]) -> dict[str, HeadTeacher]:
+    """Every method that was fitted in ``folder``, by name, around one loaded model."""
+    from teachers.baselines import AllHeads, WeightedHeads
+    from teachers.routehead import RouteHead
+    from teachers.teacher import HeadTeacher
+
+    rankers: dict[str, Any] = {
+        "all_heads": AllHeads(),
+        "static_heads": WeightedHeads.load(folder / "static_heads.json"),
+        "static_weights": WeightedHeads.load(folder / "static_weights.json"),
+        "routehead": RouteHead.load(folder, reader, model),
+    }
+    return {method: HeadTeacher(reader, rankers[method], model) for method in METHODS}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise TeacherError(f"{folder}: no fitted teacher here (no readable {_SETTINGS}); fit one first") from None
+    return content

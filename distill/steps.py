@@ -1,0 +1,192 @@
+"""What each stage of a recipe does in its folder: the glue between a recipe's run and the stages' plain functions."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill.artifacts import file_stamps
+from distill.collections.beir import read_beir, write_beir
+from distill.collections.collection import Collection
+from distill.collections.docstrings import build_docstring_collection, write_query_log
+from distill.collections.trec import check_run, read_run, write_run
+from distill.evaluation.measures import candidate_recall
+from distill.export.folder import export_student, spread_pairs
+from distill.first_stage import bm25_run
+from distill.models import ModelReference
+from distill.progress import Advance
+from distill.recipe import DocstringCollection, Recipe
+from distill.stages import evaluation, labels, students, teacher
+from distill.stages.candidates import pre_ranked, texts, top
+from distill.stages.roles import plan_queries
+from labeling.formats import labels_run
+from labeling.job import JobSettings
+
+if TYPE_CHECKING:
+    from distill.pipeline import RecipeRun
+
+PLAN = "queries.json"
+RUN = "first_stage.run"
+BEIR = "beir"
+LOG = "query_log.tsv"
+LISTS = "lists"
+MODEL = "model"
+
+Facts = Mapping[str, Any]
+
+
+def collection_source(recipe: Recipe) -> Any:
+    """What the collection is made of, beside its settings: package versions, or the folder's files."""
+    section = recipe.collection
+    if not isinstance(section, DocstringCollection):
+        return file_stamps(section.path)
+    names = packages_distributions()
+    packages = (*section.train_packages, *section.dev_packages, *section.test_packages)
+    return [platform.python_version(), *(f"{d} {version(d)}" for package in packages for d in names.get(package, ()))]
+
+
+def run_source(recipe: Recipe) -> Any:
+    """The stamp of the run that replaces BM25, if any."""
+    return file_stamps(recipe.first_stage.run) if recipe.first_stage.run else None
+
+
+def model_version(reference: str) -> str:
+    """What identifies the weights behind a model reference."""
+    return ModelReference.parse(reference).version
+
+
+def open_collection(recipe: Recipe, folder: Path) -> Collection:
+    """The collection as the collection stage left it; a BEIR folder of the user's is read where it stands."""
+    section = recipe.collection
+    return read_beir(folder / BEIR if isinstance(section, DocstringCollection) else section.path)
+
+
+def make_collection(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Build or read the collection and give each query its role."""
+    section = run.recipe.collection
+    if isinstance(section, DocstringCollection):
+        built = build_docstring_collection(section)
+        write_beir(built, folder / BEIR)
+        write_query_log(built, folder / LOG)
+    collection = open_collection(run.recipe, folder)
+    plan = plan_queries(collection, run.recipe.queries)
+    plan.write(folder / PLAN)
+    roles = {name: len(query_ids) for name, query_ids in asdict(plan).items()}
+    shown = ", ".join(f"{count} to {name}" for name, count in roles.items())
+    return {
+        "documents": len(collection.documents),
+        "queries": roles,
+        "content": collection.fingerprint(),
+        "summary": f"{len(collection.documents):,} documents; queries: {shown}",
+    }
+
+
+def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Rank every query of the plan by BM25, or take the user's run."""
+    section, collection, queries = run.recipe.first_stage, run.collection, run.plan.all()
+    if section.run is not None:
+        ranked = {q: scores for q, scores in read_run(section.run).items() if q in set(queries)}
+        check_run(ranked, collection, str(section.run))
+    else:
+        ranked = bm25_run(collection, queries, section.depth, section.bm25)
+    write_run(ranked, folder / RUN, tag=run.recipe.name)
+    qrels = collection.split(run.recipe.queries.test_split)
+    qrels = {query_id: qrels[query_id] for query_id in run.plan.test}
+    recall = {
+        str(depth): candidate_recall(top(ranked, qrels, depth), qrels)
+        for depth in sorted({section.candidates, section.depth})
+    }
+    shown = ", ".join(f"{value:.3f} at {depth}" for depth, value in recall.items())
+    return {"queries": len(ranked), "recall": recall, "summary": f"{len(ranked)} queries; test recall {shown}"}
+
+
+def fit_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Fit the teacher on the queries whose role that is."""
+    qrels = run.collection.split(run.recipe.queries.fit_split)
+    lists = run.candidates(run.plan.fit)
+    report = teacher.fit_teacher(run.collection, lists, qrels, run.recipe.teacher, folder, advance)
+    summary = (
+        f"fitted on {report.queries} of {len(lists)} lists (those with a relevant candidate); held-out nDCG@10: "
+        f"static weights {report.static:.3f}, routed {report.routed:.3f}; {report.heads_per_query:.0f} heads a query"
+    )
+    return {"fit": asdict(report), "summary": summary}
+
+
+def label(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Label the queries whose role that is; the teacher has not seen their judgments."""
+    judge = teacher.open_teacher(run.folder / "teacher")
+    lists = pre_ranked(run.first_stage, run.plan.label, run.recipe.first_stage.candidates, run.recipe.labels.bottom)
+    settings = JobSettings(part_lists=16)
+    report = labels.label_candidates(run.collection, lists, judge, folder / LISTS, advance, settings)
+    write_run(labels_run(folder / LISTS), folder / "labels.run", tag=run.recipe.name)
+    counts = report.counts
+    share = counts["missing"] / max(1, counts["documents"])
+    summary = (
+        f"{counts['lists']} lists, {counts['documents']} documents, {share:.0%} missing; "
+        f"{counts['failed']} lists failed, {report.resumed} stood already"
+    )
+    return {"counts": counts, "summary": summary}
+
+
+def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
+    """The work of training the student ``name``."""
+
+    def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+        section = run.recipe.students()[name]
+        lists = labels.training_lists(run.collection, run.folder / "labels" / LISTS, run.recipe.labels.random)
+        dev: list[Any] = []
+        if run.recipe.queries.dev_split:
+            qrels = run.collection.split(run.recipe.queries.dev_split)
+            dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), qrels)
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        report = students.train_student(section, lists, dev, folder / MODEL, advance)
+        dev_ndcg = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.3f}"
+        summary = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps; dev nDCG@10 {dev_ndcg}"
+        facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps, "dev_ndcg": report.dev_ndcg}
+        return {**facts, "history": report.history, "summary": summary}
+
+    return train
+
+
+def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Measure every system on the test queries' candidates."""
+    recipe, collection = run.recipe, run.collection
+    lists, timed = run.candidates(run.plan.test), recipe.evaluation.timed_queries
+    systems = {"first_stage": evaluation.first_stage_system(collection, lists, recipe.first_stage, timed)}
+    systems |= evaluation.teacher_systems(collection, lists, run.folder / "teacher", folder / "scores", timed, advance)
+    if recipe.encoder:
+        systems["bi_encoder"] = evaluation.bi_encoder_system(collection, lists, recipe.encoder.start, timed)
+    for name in recipe.students():
+        systems[name] = evaluation.student_system(collection, lists, run.folder / name / MODEL, timed)
+    judged = collection.split(recipe.queries.test_split)
+    qrels = {query_id: judged[query_id] for query_id in run.plan.test}
+    metrics = evaluation.measure(systems, qrels, recipe.evaluation.measures)
+    evaluation.write_measurements(systems, metrics, folder)
+    return {"metrics": metrics, "summary": f"{len(systems)} systems on {len(qrels)} test queries"}
+
+
+def exporter(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
+    """The work of exporting the student ``name``."""
+
+    def export(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+        lists = texts(run.collection, run.candidates(run.plan.test))
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        pairs = spread_pairs(lists, run.recipe.export.pairs)
+        parity = export_student(run.folder / name / MODEL, folder / MODEL, pairs)
+        largest = max(parity.cross_encoder, parity.transformers)
+        summary = f"{parity.pairs} pairs scored by CrossEncoder and transformers too, largest difference {largest:.1e}"
+        return {"parity": asdict(parity), "summary": summary}
+
+    return export
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The figures of a finished run."""
+    metrics: dict[str, Any] = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
+    return metrics

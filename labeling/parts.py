@@ -1,0 +1,110 @@
+"""The files of a label folder: Parquet parts that are either whole or absent, and known to be unaltered when read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labeling import LabelingError
+
+UNFINISHED = ".tmp"
+BROKEN = ".broken"
+
+COLUMNS = pa.schema(
+    [
+        ("query_id", pa.string()),
+        ("doc_id", pa.string()),  # null in the one row of a failed list
+        ("position", pa.int32()),  # place among the candidates as given, from 0
+        ("score", pa.float64()),
+        ("rank", pa.int32()),  # from 1; equal scores share a rank
+        ("group", pa.string()),  # ranked or missing
+        ("missing", pa.bool_()),  # null where the judge cannot tell
+        ("evidence_start", pa.int32()),  # characters of the document, half-open
+        ("evidence_end", pa.int32()),
+        ("truncated", pa.int32()),  # tokens or words cut off
+        ("tokens", pa.int32()),  # null where the judge cannot tell
+        ("status", pa.string()),  # ok or failed
+        ("error", pa.string()),
+        ("list_key", pa.string()),
+        ("query_hash", pa.string()),
+        ("doc_hash", pa.string()),
+        ("seconds", pa.float64()),  # that the judge took for the whole list
+        ("created", pa.timestamp("us", tz="UTC")),
+        ("teacher", pa.string()),  # hash of the description, whose entries follow as teacher_NAME
+    ]
+)
+
+
+def part_paths(folder: Path) -> list[Path]:
+    """The parts of a folder, oldest first."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def next_part_number(folder: Path) -> int:
+    """One more than the highest number in use, parts that were set aside included."""
+    numbers = [int(path.stem.removeprefix("part-")) for path in folder.glob("part-*") if path.suffix != UNFINISHED]
+    return max(numbers, default=-1) + 1
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Clears away what a killed writer left beside the parts."""
+    for path in folder.glob(f"*{UNFINISHED}"):
+        path.unlink()
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pa.Table:
+    """The named columns of a Parquet file, with the checksum of every page that is read compared.
+
+    Raises:
+        LabelingError: the file is truncated, altered, or lacks a column.
+    """
+    try:
+        return pq.read_table(path, columns=list(columns), page_checksum_verification=True).select(list(columns))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LabelingError(f"{path}: not a readable label file ({reason}); run the label job again") from error
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Puts a table in its place on disk, whole or not at all.
+
+    Raises:
+        LabelingError: it cannot be written.
+    """
+
+    def write(unfinished: Path) -> None:
+        pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
+
+    write_beside(path, write)
+
+
+def write_beside(path: Path, write: Callable[[Path], Any]) -> None:
+    """Lets ``write`` fill a file beside ``path``, synchronises it to disk and renames it into place.
+
+    Raises:
+        LabelingError: the file cannot be written, as on a full disk; what stood at ``path`` still stands.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    try:
+        write(unfinished)
+        _synchronise(unfinished)
+        unfinished.replace(path)
+        _synchronise(path.parent)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise LabelingError(
+            f"{path}: cannot be written ({error.strerror or error}); what was written before is safe, resume from it"
+        ) from error
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

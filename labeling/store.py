@@ -1,0 +1,249 @@
+"""The label store: a folder of Parquet parts and a manifest that a killed job leaves whole.
+
+A list's rows stand in one part. The manifest tells whether the last job has finished, and ``lists.parquet`` which lists
+it was about: rows of other lists (of an older teacher or an older text) stay in the parts and are not read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from labeling import LabelingError
+from labeling.keys import canonical_json, teacher_hash
+from labeling.label_lists import Row
+from labeling.lock import LOCK_FILE, exclusive
+from labeling.parts import (
+    BROKEN,
+    COLUMNS,
+    UNFINISHED,
+    next_part_number,
+    part_paths,
+    read_table,
+    remove_unfinished,
+    write_beside,
+    write_table,
+)
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+LISTS = "lists.parquet"
+
+
+class LabelStore:
+    """The one writer of a label folder; :func:`open_store` makes it, under the folder's lock.
+
+    Attributes:
+        finished: list key -> "ok" or "failed", for every list that stands in a part.
+        teacher_change: names of the description's entries that differ from the last job's, sorted.
+    """
+
+    def __init__(self, folder: Path, description: Mapping[str, Any], part_lists: int, part_seconds: float) -> None:
+        self._folder = folder
+        self._part_lists, self._part_seconds = part_lists, part_seconds
+        self._pending: list[Sequence[Row]] = []
+        self._last_flush = time.monotonic()
+        self.teacher = teacher_hash(description)
+        self._teacher_columns = {"teacher": self.teacher} | {
+            f"teacher_{key}": value if isinstance(value, str) else canonical_json(value)
+            for key, value in description.items()
+        }
+        before = _load_manifest(folder) if (folder / MANIFEST).exists() else {"teachers": {}, "teacher": None}
+        self.teacher_change = _changed_entries(before["teachers"].get(before["teacher"]), description)
+        self._manifest = {
+            "format": FORMAT,
+            "complete": False,
+            "teacher": self.teacher,
+            "teachers": before["teachers"] | {self.teacher: dict(description)},
+            "versions": {
+                "python": platform.python_version(),
+                "pyarrow": version("pyarrow"),
+                "distill": version("distill"),
+            },
+        }
+        self._write_manifest()
+        remove_unfinished(folder)
+        self.finished = self._scan()
+        self._next_part = next_part_number(folder)
+
+    def _scan(self) -> dict[str, str]:
+        """Status by list key. Every page is read: an altered part is found now, and its lists are made again."""
+        finished: dict[str, str] = {}
+        for path in part_paths(self._folder):
+            try:
+                table = read_table(path, COLUMNS.names)
+            except LabelingError as error:
+                aside = path.replace(path.with_suffix(BROKEN))
+                logger.warning("%s; set aside as %s, its lists are labelled again", error, aside.name)
+                continue
+            finished.update(zip(table["list_key"].to_pylist(), table["status"].to_pylist(), strict=True))
+        return finished
+
+    def forget_failed(self) -> None:
+        """Takes the failed lists out of the parts, so that they are unfinished again."""
+        failed = {key for key, status in self.finished.items() if status == "failed"}
+        for path in part_paths(self._folder) if failed else ():
+            table = pq.read_table(path)
+            kept = table.filter(pc.equal(table["status"], "ok"))
+            if kept.num_rows < table.num_rows:
+                write_table(kept, path)
+        self.finished = {key: status for key, status in self.finished.items() if key not in failed}
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Takes the rows of one whole list, and flushes when ``part_lists`` or ``part_seconds`` are reached."""
+        self._pending.append(rows)
+        self.finished[rows[0]["list_key"]] = rows[0]["status"]
+        if len(self._pending) >= self._part_lists or time.monotonic() - self._last_flush >= self._part_seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Puts every list taken so far on disk, as one part.
+
+        Raises:
+            LabelingError: the part cannot be written, as on a full disk; earlier parts are untouched.
+        """
+        # Emptied first: lists whose writing is interrupted are judged again, and never written twice.
+        pending, self._pending = self._pending, []
+        self._last_flush = time.monotonic()
+        if not pending:
+            return
+        number, self._next_part = self._next_part, self._next_part + 1
+        schema = pa.schema([*COLUMNS, *((name, pa.string()) for name in self._teacher_columns if name != "teacher")])
+        table = pa.Table.from_pylist([row | self._teacher_columns for rows in pending for row in rows], schema=schema)
+        write_table(table, self._folder / f"part-{number:05d}.parquet")
+
+    def finish(self, lists: Mapping[str, str]) -> dict[str, int]:
+        """Declares these lists (query id -> list key) to be what the folder holds.
+
+        Returns:
+            Counts of ``lists``, ``failed`` lists, and ``documents``, of which ``missing`` and ``truncated``.
+        """
+        self.flush()
+        table = pa.table({"query_id": list(lists), "list_key": list(lists.values())}, schema=_LISTS_SCHEMA)
+        write_table(table, self._folder / LISTS)
+        counts = {"lists": len(lists)} | _counts(self._folder, table["list_key"])
+        self._manifest |= {"complete": True, "counts": counts}
+        self._write_manifest()
+        return counts
+
+    def _write_manifest(self) -> None:
+        self._manifest["updated"] = datetime.now(UTC).isoformat(timespec="seconds")
+        text = json.dumps(self._manifest, indent=2, sort_keys=True) + "\n"
+        write_beside(self._folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+_LISTS_SCHEMA = pa.schema([("query_id", pa.string()), ("list_key", pa.string())])
+
+
+@contextmanager
+def open_store(
+    folder: Path, description: Mapping[str, Any], part_lists: int = 256, part_seconds: float = 30.0
+) -> Iterator[LabelStore]:
+    """The store of a folder, which is made if it is missing, and locked until the end of the ``with`` block.
+
+    Lists that were taken are flushed at the end of the block, also when an error ends it.
+
+    Args:
+        folder: the label folder; missing, empty or a label store.
+        description: the judge's description, which goes into the manifest and, entry by entry, into every row.
+        part_lists: most lists in a part.
+        part_seconds: most seconds between two parts, while lists come.
+
+    Raises:
+        LabelingError: the folder holds something else or another version's labels, or another job is at work in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    others = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE and path.suffix != UNFINISHED)
+    if others and MANIFEST not in others:
+        raise LabelingError(f"{folder}: holds {others[0]} but no {MANIFEST}; give an empty folder or a label folder")
+    with exclusive(folder):
+        store = LabelStore(folder, description, part_lists, part_seconds)
+        try:
+            yield store
+        finally:
+            store.flush()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished label folder: ``teacher``, ``teachers`` by hash, ``versions`` and ``counts``.
+
+    Raises:
+        LabelingError: there is none, it is of another version, or the job that writes it has not finished.
+    """
+    if not (folder / MANIFEST).exists():
+        raise LabelingError(f"{folder}: no {MANIFEST}, so no label folder")
+    manifest = _load_manifest(folder)
+    if not manifest["complete"]:
+        raise LabelingError(f"{folder}: the label job has not finished; run it again to resume it")
+    return manifest
+
+
+def read_labels(folder: Path, columns: Sequence[str] = tuple(COLUMNS.names), status: str = "ok") -> pa.Table:
+    """The rows of the lists that the last job was about: one per document, or with ``failed`` one per failed list.
+
+    Rows stand in the order of the job's lists and, within a list, of its candidates.
+
+    Raises:
+        LabelingError: the folder holds no finished labels, or a file of it cannot be read.
+    """
+    read_manifest(folder)
+    keys = read_table(folder / LISTS, ["list_key"])["list_key"]
+    needed = sorted({*columns, "list_key", "position", "status"})
+    empty = pa.schema([COLUMNS.field(name) for name in needed]).empty_table()
+    table = pa.concat_tables([empty, *_live_tables(folder, keys, needed)])
+    table = table.filter(pc.equal(table["status"], status))
+    table = table.append_column("list", pc.index_in(table["list_key"], value_set=keys))
+    return table.sort_by([("list", "ascending"), ("position", "ascending")]).select(list(columns))
+
+
+def _live_tables(folder: Path, keys: pa.ChunkedArray, columns: Sequence[str]) -> Iterator[pa.Table]:
+    for path in part_paths(folder):
+        table = read_table(path, columns)
+        yield table.filter(pc.is_in(table["list_key"], value_set=keys))
+
+
+def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
+    counts = {"failed": 0, "documents": 0, "missing": 0, "truncated": 0}
+    for table in _live_tables(folder, keys, ["list_key", "status", "group", "truncated"]):
+        labelled = table.filter(pc.equal(table["status"], "ok"))
+        counts["failed"] += table.num_rows - labelled.num_rows
+        counts["documents"] += labelled.num_rows
+        counts["missing"] += pc.sum(pc.equal(labelled["group"], "missing"), min_count=0).as_py()
+        counts["truncated"] += pc.sum(pc.greater(labelled["truncated"], 0), min_count=0).as_py()
+    return counts
+
+
+def _load_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        found = manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LabelingError(f"{path}: not a manifest of labels ({error})") from error
+    if found != FORMAT:
+        raise LabelingError(f"{path}: labels of format {found!r}; this version reads format {FORMAT}")
+    return manifest
+
+
+def _changed_entries(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    if before is None:
+        return []
+    return sorted(
+        key
+        for key in before.keys() | now.keys()
+        if key not in before or key not in now or canonical_json(before[key]) != canonical_json(now[key])
+    )

@@ -1,0 +1,62 @@
+"""Writes a student as a plain folder: transformers, sentence-transformers and servers load it without our code."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCardData
+
+# The only place that sentence-transformers 4 to 6 and vLLM all read. Its version says which layout the entry has.
+SCORING_CONFIG = {"activation_fn": "torch.nn.modules.linear.Identity", "version": "4.1.0"}
+
+CARD = """---
+{metadata}
+---
+
+# {name}
+
+A re-ranker: it scores a query together with a document; higher is better, the scale is a raw logit.
+
+```python
+from sentence_transformers import CrossEncoder
+
+scores = CrossEncoder("path/to/this/folder").predict([("query", "document")])
+```
+
+{body}
+"""
+
+
+def save_student(model: Any, tokenizer: Any, folder: Path, body: str) -> None:
+    """Write `folder` in full or not at all: the files are written beside it and renamed.
+
+    Args:
+        model: a sequence classifier with one output, adapters merged; its weights are saved as they are.
+        tokenizer: its fast tokenizer, `model_max_length` set to the trained length.
+        folder: must not exist.
+        body: the model card's text below the example.
+
+    Raises:
+        FileExistsError: `folder` exists.
+        ValueError: the model has no padding token id.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; a student is written to a new folder")
+    config = model.config
+    if config.pad_token_id is None:
+        raise ValueError(f"{type(model).__name__} has no pad_token_id, so no server could batch pairs; set it first")
+    config.id2label, config.label2id, config.problem_type = {0: "LABEL_0"}, {"LABEL_0": 0}, None
+    config.sentence_transformers = SCORING_CONFIG
+    beside = folder.with_name(f".{folder.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    tokenizer.save_pretrained(beside)
+    (beside / "README.md").write_text(_card(folder.name, body), encoding="utf-8")
+    beside.rename(folder)
+
+
+def _card(name: str, body: str) -> str:
+    data = ModelCardData(
+        library_name="sentence-transformers", pipeline_tag="text-ranking", tags=["cross-encoder"]
+    )
+    return CARD.format(metadata=data.to_yaml(), name=name, body=body)

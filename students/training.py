@@ -1,0 +1,265 @@
+"""What training shares between the two students: trainer, arguments, checkpoints, resuming and the report."""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from sentence_transformers import CrossEncoder, CrossEncoderTrainingArguments
+from torch import nn
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+
+from students.dataset import COLUMNS, training_lists
+from students.dev import DevEvaluator, DevList, check_dev
+from students.saving import save_student
+from students.trainer import Progress, ProgressCallback, StudentTrainer
+
+logger = logging.getLogger(__name__)
+
+IDENTITY_FILE = "training.json"
+
+
+class TrainingSettings(BaseModel):
+    """What both students are trained with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_tokens: PositiveInt = Field(256, description="length to which a pair is cut, special tokens included")
+    seed: int = Field(0, description="seed of new weights, of the order of lists and of dropout")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="arithmetic of the forward pass; auto is bf16 where the hardware multiplies it natively"
+    )
+    patience: PositiveInt | None = Field(
+        None, description="evaluations without a better dev nDCG@10 after which training stops; none never stops early"
+    )
+    trainer: dict[str, Any] = Field(
+        default_factory=dict, description="arguments of CrossEncoderTrainingArguments, over the student's own defaults"
+    )
+
+    @field_validator("trainer")
+    @classmethod
+    def _leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := value.keys() & {"output_dir", "seed"}:
+            raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
+        return value
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What a training run did. `dev_ndcg` is of the saved model; None without dev lists."""
+
+    folder: Path
+    lists: int
+    pairs: int
+    steps: int
+    seconds: float
+    dev_ndcg: float | None
+    best_step: int | None
+    resumed_from: int | None
+    history: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """The arguments that `train_encoder` and `train_decoder` share; they are documented there."""
+
+    start: str
+    dataset: Dataset
+    dev: Sequence[DevList]
+    settings: TrainingSettings
+    out: Path
+    on_progress: Progress | None
+
+
+@dataclass(frozen=True)
+class UntrainedStudent:
+    """What a student's own module builds: an objective around a `CrossEncoder`, and how to get the model to save."""
+
+    objective: nn.Module
+    finished_model: Callable[[], Any]
+
+
+def train_student(
+    request: TrainingRequest, build: Callable[[], UntrainedStudent], defaults: Mapping[str, Any]
+) -> TrainingReport:
+    """Check the lists, train what `build` returns, save it and report.
+
+    Args:
+        request: as handed to the student's own function.
+        build: makes the student; called once, under the settings' seed.
+        defaults: the student's own trainer arguments, under those of the settings.
+    """
+    begun = time.perf_counter()
+    settings, out = request.settings, request.out
+    lists, dev = training_lists(request.dataset), check_dev(request.dev)
+    checkpoints = checkpoint_folder(request)
+    resumed = _last_whole_checkpoint(checkpoints)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        student = build()
+    arguments = training_arguments(settings, defaults, checkpoints, measured=bool(dev))
+    trainer = _trainer(student.objective, lists, dev, arguments, _callbacks(request, measured=bool(dev)))
+    trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+    report = TrainingReport(
+        folder=out,
+        lists=len(lists),
+        pairs=sum(len(labels) for labels in lists["labels"]),
+        steps=trainer.state.global_step,
+        seconds=time.perf_counter() - begun,
+        dev_ndcg=trainer.state.best_metric,
+        best_step=trainer.state.best_global_step,
+        resumed_from=None if resumed is None else _step(resumed),
+        history=trainer.state.log_history,
+    )
+    if trainer.is_world_process_zero():
+        save_student(student.finished_model(), trainer.model.tokenizer, out, _card_body(request, report))
+        shutil.rmtree(checkpoints)
+    trainer.accelerator.wait_for_everyone()
+    return report
+
+
+def as_cross_encoder(model: Any, tokenizer: Any) -> CrossEncoder:
+    """The model as sentence-transformers loads it from a plain folder: what is trained is what will be served."""
+    with TemporaryDirectory() as parent:
+        folder = Path(parent) / "start"
+        save_student(model, tokenizer, folder, body="")
+        return CrossEncoder(str(folder), model_kwargs={"attn_implementation": _training_attention()})
+
+
+def _training_attention() -> str:
+    # on a processor the fused kernel's backward pass costs more than all of eager attention at these lengths:
+    # 8 layers of SmolLM2, 30 pairs of 100 tokens, one core: 2.29 s with sdpa, 1.75 s with eager
+    return "sdpa" if torch.accelerator.is_available() else "eager"
+
+
+def _trainer(
+    objective: Any,
+    lists: Dataset,
+    dev: Sequence[DevList],
+    arguments: CrossEncoderTrainingArguments,
+    callbacks: list[TrainerCallback],
+) -> StudentTrainer:
+    trainer = StudentTrainer(
+        model=objective.model,
+        args=arguments,
+        train_dataset=lists,
+        loss=objective,
+        evaluator=DevEvaluator(dev) if dev else None,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _callbacks(request: TrainingRequest, measured: bool) -> list[TrainerCallback]:
+    callbacks: list[TrainerCallback] = []
+    if measured and request.settings.patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=request.settings.patience))
+    if request.on_progress is not None:
+        callbacks.append(ProgressCallback(request.on_progress))
+    return callbacks
+
+
+def training_arguments(
+    settings: TrainingSettings, defaults: Mapping[str, Any], folder: Path, measured: bool
+) -> CrossEncoderTrainingArguments:
+    """The trainer's arguments: the student's defaults, over them the settings' own mapping.
+
+    Args:
+        settings: give seed, precision and the mapping.
+        defaults: what the student trains with unless told otherwise.
+        folder: where checkpoints go.
+        measured: whether there are dev lists, by which the best checkpoint is kept.
+    """
+    chosen = {
+        "eval_strategy": "epoch" if measured else "no",
+        "save_strategy": "epoch",
+        "save_total_limit": 1,
+        "load_best_model_at_end": measured,
+        "metric_for_best_model": "dev_ndcg",
+        "greater_is_better": True,
+        "logging_steps": 5,
+        "disable_tqdm": True,
+        "report_to": "none",
+        # without an accelerator the trainer must be told so before it takes bf16
+        "use_cpu": not torch.accelerator.is_available(),
+        "dataloader_pin_memory": torch.accelerator.is_available(),
+        # the library's features are no plain dict, in which torch looks for what was used: it would find nothing
+        "ddp_find_unused_parameters": False,
+        "bf16": settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16()),
+    }
+    given = {**chosen, **defaults, **settings.trainer}
+    return CrossEncoderTrainingArguments(output_dir=str(folder), seed=settings.seed, **given)
+
+
+def _multiplies_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # torch has no public question for AMX; without it bf16 on a processor is slower than fp32
+    return torch.cpu._is_amx_tile_supported()
+
+
+def checkpoint_folder(request: TrainingRequest) -> Path:
+    """The folder beside `out` that holds the checkpoints of this very training, emptied of any other's.
+
+    Raises:
+        FileExistsError: `out` exists.
+    """
+    out = request.out
+    if out.exists():
+        raise FileExistsError(f"{out} exists; a student is written to a new folder")
+    lists = request.dataset.select_columns(COLUMNS).to_dict()
+    identity = json.dumps(
+        {
+            "start": request.start,
+            "settings": request.settings.model_dump(mode="json"),
+            "lists": hashlib.sha256(json.dumps(lists, ensure_ascii=False).encode()).hexdigest(),
+            "dev": hashlib.sha256(json.dumps(request.dev, ensure_ascii=False).encode()).hexdigest(),
+        },
+        indent=1,
+    )
+    folder = out.with_name(f"{out.name}.checkpoints")
+    note = folder / IDENTITY_FILE
+    with PartialState().main_process_first():
+        if not note.exists() or note.read_text(encoding="utf-8") != identity:
+            if folder.exists():
+                logger.warning("%s holds checkpoints of another training; they are removed", folder)
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            note.write_text(identity, encoding="utf-8")
+    return folder
+
+
+def _last_whole_checkpoint(folder: Path) -> Path | None:
+    # the trainer writes its state last: a checkpoint without it was cut off
+    whole = [path for path in folder.glob("checkpoint-*") if (path / TRAINER_STATE_NAME).exists()]
+    return max(whole, key=_step, default=None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _card_body(request: TrainingRequest, report: TrainingReport) -> str:
+    measured = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.4f} (the best checkpoint's)"
+    settings = json.dumps(request.settings.model_dump(mode="json"), indent=2)
+    return "\n".join(
+        [
+            f"Trained from `{Path(request.start).name}` by RankNet on {report.lists} label lists "
+            f"({report.pairs} pairs) of a teacher, {report.steps} steps.",
+            f"Dev nDCG@10 of the given candidates, over {len(request.dev)} lists: {measured}.",
+            f"Pairs are cut at {request.settings.max_tokens} tokens.",
+            f"\n```json\n{settings}\n```",
+        ]
+    )

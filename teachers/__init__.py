@@ -1,0 +1,1 @@
+"""A frozen language model as a judge of relevance: its attention heads, read and routed per query."""

@@ -1,0 +1,157 @@
+"""Fits RouteHead on judged lists: pool, static weights, pseudo labels and router, chosen on held-out queries only."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from teachers.baselines import StaticWeightsSettings, best_heads, learn_weights
+from teachers.errors import TeacherError
+from teachers.features import FeatureSettings, JudgedLists
+from teachers.head_search import SearchSettings, ndcg, soft_labels
+from teachers.heads import Head, flat_indices
+from teachers.router import Router, RouterSettings, train_router, untrained_router
+
+logger = logging.getLogger(__name__)
+
+
+class RouteHeadSettings(BaseModel):
+    """Everything that shapes a fit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    features: FeatureSettings = FeatureSettings()
+    static: StaticWeightsSettings = StaticWeightsSettings()
+    search: SearchSettings = SearchSettings()
+    router: RouterSettings = RouterSettings()
+    seed: int = Field(0, description="of the folds")
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """How the fit chose, all figures nDCG on queries held out of the part that was trained on.
+
+    Args:
+        queries: lists with a relevant document, the only ones that teach.
+        static: mean held-out nDCG of the static weights; ``routed``: of the chosen router.
+        components, epochs, threshold: what was chosen.
+        heads_per_query: mean number of heads open under the chosen threshold, on the queries fitted.
+    """
+
+    queries: int
+    static: float
+    routed: float
+    components: int
+    epochs: int
+    threshold: float
+    heads_per_query: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    components: int
+    step: int
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a router is trained on: the pool, the lists narrowed to it, their static weights and pseudo labels."""
+
+    heads: list[Head]
+    lists: JudgedLists
+    static: Tensor
+    labels: Tensor
+
+
+def fit_router(
+    lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
+) -> tuple[list[Head], Router, FitReport]:
+    """The pool, a router over it and how it was chosen. No randomness beyond the settings' seeds.
+
+    Raises:
+        TeacherError: fewer lists with a relevant document than folds.
+    """
+    lists = lists.with_relevant()
+    folds = settings.router.folds
+    if len(lists) < 2 * folds:
+        raise TeacherError(
+            f"{len(lists)} candidate lists hold a relevant document and {2 * folds} are the least to fit a router on; "
+            "give more judged queries or deeper candidate lists"
+        )
+    choice, static, routed = _choose(lists, heads_per_layer, settings)
+    ground = _prepare(lists, heads_per_layer, settings)
+    epochs = choice.step * settings.router.check_every
+    router = _train(ground, settings, choice.components, epochs)[-1]
+    router = replace(router, threshold=choice.threshold)
+    opened = float((router.head_weights(ground.lists.states) != 0).float().sum(1).mean())
+    report = FitReport(len(lists), static, routed, choice.components, epochs, choice.threshold, opened)
+    logger.info("fitted: %s", report)
+    return ground.heads, router, report
+
+
+def _choose(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings) -> tuple[_Choice, float, float]:
+    """The choice with the best mean held-out nDCG, and that mean for the static weights and for the choice.
+
+    A trained router is chosen only where it beats the static weights by ``least_gain`` standard errors of the paired
+    difference: among so many choices one always looks better by luck.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    fold_of = torch.randperm(len(lists), generator=generator) % settings.router.folds
+    quality: dict[_Choice, list[Tensor]] = {}
+    for fold in range(settings.router.folds):
+        train, held = (fold_of != fold).nonzero()[:, 0], (fold_of == fold).nonzero()[:, 0]
+        for choice, values in _held_out(lists.take(train), lists.take(held), heads_per_layer, settings).items():
+            quality.setdefault(choice, []).append(values)
+    held_out = {choice: torch.cat(values).double() for choice, values in quality.items()}
+    means = {choice: float(values.mean()) for choice, values in held_out.items()}
+    # the first of equals: fewer components, fewer epochs, lower threshold
+    best = max(means, key=lambda choice: (round(means[choice], 6), -choice.components, -choice.step, -choice.threshold))
+    untrained = _Choice(min(settings.router.components), 0, 0.0)
+    gain = held_out[best] - held_out[untrained]
+    if float(gain.mean()) <= settings.router.least_gain * float(gain.std()) / len(gain) ** 0.5:
+        best = untrained
+    return best, means[untrained], means[best]
+
+
+def _held_out(
+    train: JudgedLists, held: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
+) -> dict[_Choice, Tensor]:
+    """nDCG of every held-out query under every choice, trained on ``train`` alone."""
+    ground = _prepare(train, heads_per_layer, settings)
+    target = held.of_heads(flat_indices(ground.heads, heads_per_layer))
+    quality: dict[_Choice, Tensor] = {}
+    for components in settings.router.components:
+        routers = _train(ground, settings, components, settings.router.epochs)
+        for (step, router), threshold in itertools.product(enumerate(routers), _thresholds(settings)):
+            scores = replace(router, threshold=threshold).rank(target)
+            values = ndcg(scores[:, None], target, settings.search.cutoff)[:, 0]
+            quality[_Choice(components, step, threshold)] = values
+    return quality
+
+
+def _prepare(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings) -> _Ground:
+    heads = best_heads(lists, heads_per_layer, settings.static.pool_size)
+    pooled = lists.of_heads(flat_indices(heads, heads_per_layer))
+    return _Ground(heads, pooled, learn_weights(pooled, settings.static.l1), soft_labels(pooled, settings.search))
+
+
+def _train(ground: _Ground, settings: RouteHeadSettings, components: int, epochs: int) -> list[Router]:
+    start = untrained_router(ground.lists, ground.static, ground.labels, settings.router, components)
+    return train_router(start, ground.lists, ground.labels, settings.router, epochs)
+
+
+def _thresholds(settings: RouteHeadSettings) -> list[float]:
+    """The values to try; 0 is always among them, for there the untrained router is the static weights."""
+    return sorted({0.0, *settings.router.thresholds})
+
+
+def gains_of(doc_ids: Sequence[str], judged: dict[str, int]) -> list[float]:
+    """Relevance of each candidate; what is not judged, or judged below 0, counts as 0."""
+    return [float(max(0, judged.get(doc_id, 0))) for doc_id in doc_ids]

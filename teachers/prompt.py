@@ -1,0 +1,131 @@
+"""The list prompt: all candidates of one query in one text, with the token span of each noted while it is built.
+
+The text is assembled from token ids, never searched: a document that repeats another, or that looks like the
+template, cannot move a span. Documents come before the query, so that the query's tokens can attend to them and
+the documents' keys and values serve the real and the null query alike.
+
+Source: Chen, Gutierrez, Su, Attention in Large Language Models Yields Efficient Zero-Shot Re-Rankers, ICLR 2025.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from transformers import PreTrainedTokenizerBase
+
+from teachers.attention import Span
+from teachers.errors import TeacherError
+
+# Rendered through the chat template in place of the content, to learn what stands before and after it.
+_CONTENT = "CONTENT-OF-THE-USER-TURN"
+
+
+class PromptSettings(BaseModel):
+    """What the list prompt says and how far texts are cut."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    introduction: str = Field("Here are some paragraphs:", description="opens the prompt, before the documents")
+    instruction: str = Field(
+        "Please find the paragraphs above that answer the following query.", description="stands before the query"
+    )
+    null_query: str = Field("N/A", min_length=1, description="content-free query whose attention is subtracted")
+    query_span: Literal["query", "suffix"] = Field(
+        "query", description="tokens whose attention is read: the query's own, or all from the instruction on"
+    )
+    max_document_words: PositiveInt = Field(100, description="words of a document that are read")
+    max_query_words: PositiveInt = Field(64, description="words of a query that are read")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrompt:
+    """Token ids of one list prompt: the documents, then the real or the null query.
+
+    Args:
+        prefix: everything up to the instruction, the same for both queries.
+        spans: tokens of each document, counted from the start of ``prefix``.
+        suffix: instruction, query and the assistant's header; ``null_suffix`` the same for the null query.
+        rows: tokens of ``suffix`` whose attention is read; ``null_rows`` likewise.
+        query_tokens: the query's own tokens, counted from the start of ``suffix``.
+    """
+
+    prefix: list[int]
+    spans: list[Span]
+    suffix: list[int]
+    rows: Span
+    null_suffix: list[int]
+    null_rows: Span
+    query_tokens: Span
+
+    @property
+    def token_count(self) -> int:
+        """Tokens of the longer of the two prompts."""
+        return len(self.prefix) + max(len(self.suffix), len(self.null_suffix))
+
+
+class PromptBuilder:
+    """Builds list prompts with a tokenizer's own chat template, or plainly where it has none."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: PromptSettings) -> None:
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self._before, self._after = self._frame()
+
+    def build(self, query: str, documents: Sequence[str]) -> ListPrompt:
+        """The prompt of one query over ``documents``, in the given order."""
+        ids = self._markup(self._before) + self._data(self.settings.introduction + "\n")
+        spans = []
+        for number, document in enumerate(documents, start=1):
+            ids += self._data(f"\n[{number}] ")
+            start = len(ids)
+            ids += self._data(cut_words(document, self.settings.max_document_words)[0])
+            spans.append((start, len(ids)))
+            ids += self._data("\n")
+        suffix, query_tokens = self._suffix(cut_words(query, self.settings.max_query_words)[0])
+        null_suffix, null_tokens = self._suffix(self.settings.null_query)
+        whole = self.settings.query_span == "suffix"
+        rows = (0, len(suffix)) if whole else query_tokens
+        null_rows = (0, len(null_suffix)) if whole else null_tokens
+        return ListPrompt(ids, spans, suffix, rows, null_suffix, null_rows, query_tokens)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that shapes a prompt but the query and the documents."""
+        shape = [self._before, self._after, self.settings.model_dump(mode="json")]
+        return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _suffix(self, query: str) -> tuple[list[int], Span]:
+        ids = self._data(f"\n{self.settings.instruction}\n\nQuery:")
+        start = len(ids)
+        ids += self._data(f" {query}")
+        end = len(ids)
+        ids += self._markup(self._after)
+        return ids, (start, end)
+
+    def _frame(self) -> tuple[str, str]:
+        if not self.tokenizer.chat_template:
+            return self.tokenizer.bos_token or "", "\n"
+        turn = [{"role": "user", "content": _CONTENT}]
+        rendered = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        before, found, after = str(rendered).partition(_CONTENT)
+        if not found or _CONTENT in after:
+            raise TeacherError("the tokenizer's chat template must show the content of the user turn exactly once")
+        return before, after
+
+    def _markup(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _data(self, text: str) -> list[int]:
+        # split_special_tokens: "<|im_end|>" inside a document is text, not the end of the user's turn
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
+
+
+def cut_words(text: str, max_words: int) -> tuple[str, int]:
+    """The first ``max_words`` white-space words of ``text``, joined by single spaces, and how many were cut off."""
+    words = text.split()
+    return " ".join(words[:max_words]), max(0, len(words) - max_words)

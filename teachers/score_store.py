@@ -1,0 +1,102 @@
+"""Head scores on disk: read once per list and setting, reused by every method and by every later fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from teachers.head_scores import HeadReader, HeadScores
+
+logger = logging.getLogger(__name__)
+
+# Lists in a part: a part is what an interruption can cost.
+_LISTS_PER_PART = 16
+_TENSORS = ("real", "null", "masked", "all_heads", "state", "truncated", "tokens")
+
+
+class HeadScoreStore:
+    """A folder of safetensors parts, each holding the head scores of a few lists under the list's key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._part_of: dict[str, Path] = {}
+        for part in sorted(folder.glob("*.safetensors")):
+            self._index(part)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._part_of
+
+    def get(self, key: str) -> HeadScores:
+        """The scores of one list.
+
+        Raises:
+            KeyError: the list is not in the store.
+        """
+        with safe_open(self._part_of[key], framework="pt") as part:
+            values: dict[str, Any] = {name: part.get_tensor(f"{key}.{name}") for name in _TENSORS}
+        return HeadScores(**{**values, "tokens": int(values["tokens"])})
+
+    def put(self, scores: dict[str, HeadScores]) -> None:
+        """Write one part; it is written beside and renamed, so a half-written one is never found."""
+        if not scores:
+            return
+        tensors = {
+            f"{key}.{name}": torch.as_tensor(getattr(entry, name)).contiguous()
+            for key, entry in scores.items()
+            for name in _TENSORS
+        }
+        part = self.folder / f"{next(iter(scores))[:16]}.safetensors"
+        beside = part.with_suffix(".tmp")
+        save_file(tensors, beside)
+        beside.replace(part)
+        self._part_of.update(dict.fromkeys(scores, part))
+
+    def _index(self, part: Path) -> None:
+        try:
+            with safe_open(part, framework="pt") as opened:
+                keys = {name.rpartition(".")[0] for name in opened.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            logger.warning("%s cannot be read (%s); its lists are scored again", part, error)
+            return
+        self._part_of.update(dict.fromkeys(keys, part))
+
+
+def list_key(reader: HeadReader, query: str, documents: Sequence[str]) -> str:
+    """Hash of all that one list's head scores depend on; the documents count in the order given."""
+    content = json.dumps([query, list(documents), reader.describe()], sort_keys=True)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_lists(
+    reader: HeadReader,
+    lists: Sequence[tuple[str, Sequence[str]]],
+    store: HeadScoreStore,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[HeadScores]:
+    """Head scores of each (query, documents), from the store where they stand there, read and stored otherwise.
+
+    ``on_progress`` is called with lists done and lists in all.
+    """
+    keys = [list_key(reader, query, documents) for query, documents in lists]
+    fresh: dict[str, HeadScores] = {}
+    try:
+        for done, (key, (query, documents)) in enumerate(zip(keys, lists, strict=True), start=1):
+            if key not in store and key not in fresh:
+                fresh[key] = reader.read(query, documents)
+            if len(fresh) == _LISTS_PER_PART:
+                store.put(fresh)
+                fresh = {}
+            if on_progress is not None:
+                on_progress(done, len(lists))
+    finally:
+        store.put(fresh)
+    return (store.get(key) for key in keys)

@@ -1,0 +1,1 @@
+"""Figures that this project claims, measured: `make bench` runs them all."""

@@ -1,0 +1,61 @@
+"""Runs the benchmarks and adds one line a figure to `benchmarks.jsonl`; names on the command line choose among them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tests.benchmarks.labels import label_overhead
+from tests.benchmarks.quickstart import quickstart_seconds
+from tests.benchmarks.students import student_speed
+from tests.benchmarks.teacher import teacher_over_bare_forward
+
+OUT = Path("benchmarks.jsonl")
+BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "teacher": lambda: [teacher_over_bare_forward()],
+    "students": student_speed,
+    "labels": lambda: [label_overhead()],
+    "quickstart": lambda: [quickstart_seconds()],
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, or all."""
+    console = Console()
+    unknown = set(names) - BENCHMARKS.keys()
+    if unknown:
+        sys.exit(f"no benchmark {min(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in names or BENCHMARKS:
+        for measured in BENCHMARKS[name]():
+            figure = {**measured, "commit": commit(), "machine": machine()}
+            with OUT.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(figure) + "\n")
+            shown = f"{figure['name']}: {figure['value']:.3f} {figure['unit']} ({figure['against']}, n={figure['n']})"
+            console.print(shown, highlight=False, soft_wrap=True)
+
+
+def commit() -> str:
+    """The commit that is measured, marked where the tree differs from it."""
+    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return described.stdout.strip() or "unknown"
+
+
+def machine() -> str:
+    """Processor and cores, as a reader can compare them; nothing that names the host."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    model = models[0] if models else platform.machine()
+    amx = ", AMX" if any("amx_bf16" in line for line in lines) else ""
+    return f"{model}{amx}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

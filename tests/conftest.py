@@ -1,0 +1,7 @@
+"""Set before torch is loaded: the settings that the command line runs with."""
+
+import os
+
+# threads that wait must not spin for long: the suite shares its cores with the processes that it starts
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+os.environ.setdefault("TQDM_DISABLE", "1")

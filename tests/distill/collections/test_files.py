@@ -1,0 +1,75 @@
+"""Reading with line numbers, and writing whole or not at all."""
+
+import gzip
+
+import pytest
+
+from distill.collections.collection import DataError
+from distill.collections.files import numbered_lines, refuse_existing, whole_file, whole_folder
+
+
+def test_blank_lines_are_passed_over_but_counted(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("one\n\n  \nfour\r\n", encoding="utf-8")
+    assert list(numbered_lines(path)) == [(1, "one"), (4, "four")]
+
+
+def test_a_packed_file_reads_as_the_plain_one(tmp_path):
+    with gzip.open(tmp_path / "a.txt.gz", "wt", encoding="utf-8") as file:
+        file.write("가\nb\n")
+    assert list(numbered_lines(tmp_path / "a.txt.gz")) == [(1, "가"), (2, "b")]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"absent\.txt: no such file"):
+        list(numbered_lines(tmp_path / "absent.txt"))
+
+
+def test_a_line_that_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"fine\n\xff\n")
+    with pytest.raises(DataError, match=r"a\.txt:\d+: not UTF-8"):
+        list(numbered_lines(tmp_path / "a.txt"))
+
+
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"cut off " * 50)[:-12]])
+def test_a_broken_gzip_file_is_named(tmp_path, content):
+    (tmp_path / "a.gz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.gz: not a whole gzip file"):
+        list(numbered_lines(tmp_path / "a.gz"))
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole_file(path) as beside:
+        beside.write_text("half of the new")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_an_error_while_writing_leaves_the_old_folder_and_nothing_else(tmp_path):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(RuntimeError), whole_folder(folder) as beside:
+        (beside / "new").touch()
+        raise RuntimeError
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["f", "f/old"]
+
+
+def test_a_whole_folder_takes_the_place_of_the_old_one(tmp_path):
+    folder = tmp_path / "deep" / "f"
+    for name in ("old", "new"):
+        with whole_folder(folder) as beside:
+            (beside / name).touch()
+    assert [p.name for p in folder.iterdir()] == ["new"]
+
+
+def test_what_exists_is_refused_unless_overwrite(tmp_path):
+    (tmp_path / "empty").mkdir()
+    refuse_existing(tmp_path / "empty", overwrite=False)
+    refuse_existing(tmp_path / "absent", overwrite=False)
+    refuse_existing(tmp_path, overwrite=True)
+    with pytest.raises(DataError, match="exists already; choose another place, or pass --overwrite"):
+        refuse_existing(tmp_path, overwrite=False)

@@ -1,0 +1,79 @@
+"""Measures, held against numbers worked out by hand."""
+
+from math import log2
+
+import pytest
+
+from distill.collections.collection import DataError
+from distill.evaluation.measures import candidate_recall, evaluate, mean_measures
+
+QRELS = {"q1": {"a": 1, "b": 2, "z": 1}, "q2": {"a": 1}, "q3": {"b": 0}}
+# q1 is ranked c, b, a; q2 finds nothing; q3 has no relevant document; q9 is not judged.
+RUN = {"q1": {"a": 1.0, "b": 2.0, "c": 3.0}, "q2": {"c": 1.0}, "q3": {"b": 1.0}, "q9": {"a": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        # gains 2 at rank 2 and 1 at rank 3, over the ideal 2, 1, 1
+        ("nDCG@10", (2 / log2(3) + 1 / log2(4)) / (2 + 1 / log2(3) + 1 / log2(4))),
+        ("nDCG@2", (2 / log2(3)) / (2 + 1 / log2(3))),
+        ("RR@10", 1 / 2),
+        ("RR@1", 0.0),
+        ("RR", 1 / 2),
+        ("AP", (1 / 2 + 2 / 3) / 3),
+        ("AP@2", (1 / 2) / 3),
+        ("R@2", 1 / 3),
+        ("R@50", 2 / 3),
+        ("P@2", 1 / 2),
+        ("Success@1", 0.0),
+        ("Success@2", 1.0),
+        ("ndcg_cut_2", (2 / log2(3)) / (2 + 1 / log2(3))),
+        ("map", (1 / 2 + 2 / 3) / 3),
+        ("recall_2", 1 / 3),
+        ("set_recall", 2 / 3),
+    ],
+)
+def test_measures_by_hand(measure, expected):
+    rows = evaluate(RUN, QRELS, [measure])
+    assert rows["q1"] == {measure: pytest.approx(expected)}
+    assert rows["q2"] == rows["q3"] == {measure: 0.0}
+
+
+def test_case_of_our_own_names_does_not_matter():
+    rows = evaluate(RUN, QRELS, ["ndcg@10", "nDCG@10"])
+    assert rows["q1"]["ndcg@10"] == rows["q1"]["nDCG@10"]
+
+
+def test_all_judged_queries_count_and_no_others():
+    rows = evaluate({"q1": RUN["q1"], "q2": {}, "q9": {"a": 1.0}}, QRELS, ["AP", "RR@10"])
+    assert list(rows) == ["q1", "q2", "q3"]
+    assert rows["q2"] == rows["q3"] == {"AP": 0.0, "RR@10": 0.0}
+    assert mean_measures(rows) == {"AP": pytest.approx(rows["q1"]["AP"] / 3), "RR@10": pytest.approx(0.5 / 3)}
+
+
+def test_ties_go_by_document_id_descending_also_at_a_cut():
+    # a, b and c are tied: c, b, a is trec_eval's order
+    rows = evaluate({"q": {"a": 1.0, "b": 1.0, "c": 1.0}}, {"q": {"a": 1}}, ["RR", "RR@2", "RR@3"])
+    assert rows["q"] == pytest.approx({"RR": 1 / 3, "RR@2": 0.0, "RR@3": 1 / 3})
+
+
+def test_candidate_recall_counts_relevant_candidates_at_any_depth():
+    deep = {"q1": {f"x{i}": float(i) for i in range(2000)} | {"z": -1.0}}
+    # q1 holds one of three, q2 none of one, q3 has none to find
+    assert candidate_recall(deep, QRELS) == pytest.approx((1 / 3) / 3)
+
+
+@pytest.mark.parametrize(
+    "measure", ["nDCG@0", "ndcg_cut_0", "ndcg_cut_-1", "ndcg_cut", "nDGC@10", "R", "P", "AP@ten", "runid", ""]
+)
+def test_an_unknown_measure_is_refused_with_what_is_accepted(measure):
+    with pytest.raises(DataError, match=r"accepted are nDCG@k"):
+        evaluate(RUN, QRELS, [measure])
+
+
+def test_without_judgments_there_is_no_figure():
+    with pytest.raises(DataError, match="no judged query"):
+        evaluate(RUN, {}, ["AP"])
+    with pytest.raises(DataError, match="no query to take a mean over"):
+        mean_measures({})

@@ -1,0 +1,200 @@
+"""The command line as a user meets it: what bad input gets, and the steps of a recipe typed one by one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from distill import cli
+from distill.collections.trec import read_run
+
+
+@pytest.fixture
+def distill(monkeypatch, capsys):
+    """Calls the command line; returns exit code, standard output and standard error."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["distill", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def collection(beir_folder, tmp_path):
+    """A copy of the collection that a test may break."""
+    return shutil.copytree(beir_folder, tmp_path / "beir")
+
+
+def break_line(path, number, text):
+    lines = path.read_text().splitlines()
+    lines[number - 1] = text
+    path.write_text("\n".join(lines) + "\n")
+
+
+def one_line(error):
+    """The error's one line, without its label."""
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1, error
+    return error.removeprefix("error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "text", "said"),
+    [
+        ("corpus.jsonl", 3, '{"_id": "d3", "title": ""', r"corpus\.jsonl:3: "),
+        ("queries.jsonl", 2, '{"_id": "q1"}', r"queries\.jsonl:2: "),
+        ("qrels/train.tsv", 4, "q2\td2", r"train\.tsv:4: "),
+        ("qrels/train.tsv", 4, "q2\tnowhere\t1", r"train\.tsv:4: .*nowhere"),
+    ],
+)
+def test_a_malformed_collection_is_named_by_file_and_line(
+    distill, recipe_file, collection, tmp_path, name, number, text, said
+):
+    path = next(p for p in (collection / name, collection / f"{name}.gz") if p.exists())
+    break_line(path, number, text)
+    code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", f"collection.path={collection}")
+    assert code == 2
+    assert re.search(said, one_line(error))
+    assert not (tmp_path / "run" / "collection").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("q1 Q0 d1 1", "columns"),
+        ("q1 Q0 d1 1 nan x", "nan"),
+        ("q1 Q0 nowhere 1 2.0 x", "nowhere"),
+        ("nobody Q0 d1 1 2.0 x", "nobody"),
+    ],
+)
+def test_a_bad_run_is_named(distill, beir_folder, causal_folder, tmp_path, line, said):
+    run = tmp_path / "bad.run"
+    run.write_text(f"q0 Q0 d1 1 2.0 x\n{line}\n")
+    command = ("teacher", "fit", "--collection", beir_folder, "--run", run, "--model", causal_folder)
+    code, _, error = distill(*command, "--out", tmp_path / "teacher")
+    assert code == 2
+    assert "bad.run" in one_line(error)
+    assert said in one_line(error)
+    assert not (tmp_path / "teacher").exists()
+
+
+def test_an_empty_run_has_no_candidates(distill, beir_folder, causal_folder, tmp_path):
+    run = tmp_path / "empty.run"
+    run.write_text("")
+    command = ("teacher", "fit", "--collection", beir_folder, "--run", run, "--model", causal_folder)
+    code, _, error = distill(*command, "--out", tmp_path / "teacher")
+    assert code == 2
+    assert "empty.run" in one_line(error)
+
+
+def test_an_unknown_key_is_named_with_the_accepted_ones(distill, recipe_file, tmp_path):
+    code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", "teacher.promt.instruction=x")
+    assert code == 2
+    assert "teacher.promt: unknown key; accepted here are model," in one_line(error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_recipe_is_told_the_known_ones(distill, tmp_path):
+    code, _, error = distill("run", "quikstart", "--out", tmp_path / "run")
+    assert code == 2
+    assert "packaged recipes are" in one_line(error)
+    assert "quickstart" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("package:no_such_package/model", "is not installed; run `pip install"),
+        ("./no/such/folder", "no such file or folder"),
+        ("package:pytest/nothing.gguf", "holds no file or folder"),
+    ],
+)
+def test_a_missing_model_is_named(distill, recipe_file, tmp_path, model, said):
+    code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", f"teacher.model={model}")
+    assert code == 2
+    assert said in one_line(error)
+    assert model in one_line(error)
+
+
+def test_a_broken_recipe_is_named_by_line(distill, tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("name: x\nteacher: {model: a\ncollection: 3\n")
+    code, _, error = distill("run", path, "--out", tmp_path / "run")
+    assert code == 2
+    assert "broken.yaml:3: not valid YAML" in one_line(error)
+
+
+def test_help_answers_without_loading_torch():
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "distill", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Carry out a recipe" in shown.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & {"torch", "transformers", "sentence_transformers"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "train encoder", "train decoder",
+     "data docstrings", "data show", "data convert"],
+)  # fmt: skip
+def test_every_command_explains_itself(distill, command):
+    code, shown, _ = distill(*command.split(), "--help")
+    assert code == 0
+    assert "Usage" in shown
+
+
+def test_the_steps_of_a_recipe_can_be_typed(distill, beir_folder, causal_folder, encoder_folder, tmp_path):
+    run, teacher, labels = tmp_path / "bm25.run", tmp_path / "teacher", tmp_path / "labels"
+    encoder, decoder, ranked = tmp_path / "encoder", tmp_path / "decoder", tmp_path / "encoder.run"
+    house = ("--collection", beir_folder, "--run", run)
+
+    assert distill("first-stage", beir_folder, "--out", run, "--depth", 8)[0] == 0
+    fit = ("teacher", "fit", *house, "--model", causal_folder, "--limit", 16, "--candidates", 6)
+    assert distill(*fit, "--out", teacher)[0] == 0
+    code, shown, _ = distill("label", *house, "--teacher", teacher, "--out", labels, "--candidates", 6)
+    assert code == 0
+    assert "16 queries are left out: the teacher was fitted on their judgments" in shown
+    assert "32 lists (0 stood already)" in shown
+    again = distill("label", *house, "--teacher", teacher, "--out", labels, "--candidates", 6)[1]
+    assert "32 lists (32 stood already)" in again
+    students = ("--collection", beir_folder, "--labels", labels)
+    small = ("--start", encoder_folder, "--max-tokens", 32)
+    assert distill("train", "encoder", *students, *small, "--out", encoder)[0] == 0
+    small = ("--start", causal_folder, "--max-tokens", 48, "--layers", 2)
+    assert distill("train", "decoder", *students, *small, "--out", decoder)[0] == 0
+    assert distill("rank", encoder, *house, "--out", ranked, "--candidates", 5)[0] == 0
+    assert {len(scores) for scores in read_run(ranked).values()} == {5}
+    code, shown, _ = distill("evaluate", ranked, "--qrels", beir_folder / "qrels" / "test.tsv")
+    assert code == 0
+    assert "nDCG@10" in shown
+    code, shown, _ = distill("export", decoder, *house, "--out", tmp_path / "exported")
+    assert code == 0
+    assert "20 pairs" in shown
+    assert len(json.loads((tmp_path / "exported" / "parity.json").read_text())) == 20
+    assert distill("export", decoder, *house, "--out", tmp_path / "exported")[0] == 2
+
+
+def test_the_packaged_recipes_are_valid():
+    from distill.recipe import find_recipe, load_recipe
+
+    folder = find_recipe("quickstart").parent
+    paths = sorted(folder.glob("**/*.yaml"))
+    assert [path.stem for path in paths] == ["beir", "quickstart"]
+    for path in paths:
+        overrides = ["collection.path=."] if yaml.safe_load(path.read_text())["collection"]["kind"] == "beir" else []
+        assert load_recipe(str(path), overrides).name == path.stem

@@ -1,0 +1,175 @@
+"""A recipe on real folders, from judgments to exported students, with tiny random models."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import pytrec_eval
+from rich.console import Console
+from sentence_transformers import CrossEncoder
+
+from distill import steps
+from distill.collections.beir import read_beir
+from distill.collections.trec import ranking, read_run
+from distill.errors import RecipeError
+from distill.pipeline import RecipeRun, run_recipe
+from distill.recipe import load_recipe
+from distill.stages.candidates import pre_ranked
+from distill.stages.evaluation import SYSTEMS
+
+STAGES = [
+    "collection", "first_stage", "teacher", "labels", "encoder", "decoder", "evaluation",
+    "export/encoder", "export/decoder",
+]  # fmt: skip
+
+
+def carry_out(recipe_file, folder, *overrides):
+    """Runs the recipe; the text that it showed."""
+    shown = io.StringIO()
+    run_recipe(load_recipe(str(recipe_file), overrides), folder, Console(file=shown, width=200))
+    return shown.getvalue()
+
+
+def manifests(folder):
+    return {stage: (folder / stage / "manifest.json").read_text() for stage in STAGES}
+
+
+@pytest.fixture(scope="module")
+def finished(recipe_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    carry_out(recipe_file, folder)
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def test_every_stage_leaves_a_manifest(finished):
+    for stage, text in manifests(finished).items():
+        manifest = json.loads(text)
+        assert manifest["stage"] == Path(stage).name or stage == manifest["stage"]
+        assert manifest["seconds"] >= 0
+        assert manifest["peak_memory_mib"] > 0
+        assert manifest["versions"]["torch"]
+    assert not list(finished.glob("*.partial"))
+
+
+def test_no_query_has_two_roles_and_the_teacher_labels_none_it_was_fitted_on(finished):
+    plan = json.loads((finished / "collection" / "queries.json").read_text())
+    everyone = [query_id for role in plan.values() for query_id in role]
+    assert len(everyone) == len(set(everyone)) == 48
+    assert {role: len(ids) for role, ids in plan.items()} == {"fit": 12, "label": 20, "dev": 6, "test": 10}
+    fitted = json.loads((finished / "teacher" / "teacher.json").read_text())["fitted_on"]
+    assert set(fitted) == set(plan["fit"])
+
+
+def test_the_bottom_of_the_first_stage_can_be_labelled_too(finished, recipe_file):
+    changed = RecipeRun(load_recipe(str(recipe_file), ["labels.bottom=2"]), finished)
+    query_id = changed.plan.label[0]
+    ranked = ranking(changed.first_stage[query_id])
+    assert len(ranked) > 6
+    chosen = pre_ranked(changed.first_stage, [query_id], 6, changed.recipe.labels.bottom)
+    assert list(chosen[query_id]) == [*ranked[:4], *ranked[-2:]]
+
+
+def test_labels_are_written_as_a_run_too(finished):
+    run = read_run(finished / "labels" / "labels.run")
+    plan = json.loads((finished / "collection" / "queries.json").read_text())
+    assert set(run) == set(plan["label"])
+
+
+def test_figures_are_those_of_trec_eval_on_the_written_runs(finished, beir_folder):
+    metrics = json.loads((finished / "evaluation" / "metrics.json").read_text())
+    assert tuple(metrics["systems"]) == SYSTEMS
+    assert metrics["queries"] == 10
+    qrels = read_beir(beir_folder).qrels["test"]
+    for system, row in metrics["systems"].items():
+        run = read_run(finished / "evaluation" / "runs" / f"{system}.run")
+        scored = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut_10", "map"}).evaluate(run)
+        for measure, name in (("nDCG@10", "ndcg_cut_10"), ("AP", "map")):
+            expected = sum(scored.get(query_id, {}).get(name, 0.0) for query_id in qrels) / len(qrels)
+            assert row[measure] == pytest.approx(expected, abs=1e-9), system
+        assert row["seconds_per_query"] > 0
+
+
+def test_all_systems_rank_the_same_candidates(finished):
+    runs = [read_run(path) for path in sorted((finished / "evaluation" / "runs").glob("*.run"))]
+    assert len(runs) == len(SYSTEMS)
+    candidates = [{query_id: set(scores) for query_id, scores in run.items()} for run in runs]
+    assert all(entry == candidates[0] for entry in candidates)
+
+
+@pytest.mark.parametrize("student", ["encoder", "decoder"])
+def test_an_exported_student_scores_for_a_stranger_as_it_did_here(finished, student):
+    folder = finished / "export" / student / "model"
+    pairs = json.loads((folder / "parity.json").read_text())
+    assert len(pairs) == 20
+    scores = CrossEncoder(str(folder)).predict([(pair["query"], pair["document"]) for pair in pairs])
+    assert scores.tolist() == pytest.approx([pair["score"] for pair in pairs], abs=1e-5)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["architectures"][0].endswith("ForSequenceClassification")
+    assert config["id2label"] == {"0": "LABEL_0"}
+
+
+def test_a_second_run_skips_every_stage(finished, recipe_file):
+    before = manifests(finished)
+    shown = carry_out(recipe_file, finished)
+    assert manifests(finished) == before
+    assert [line.split()[0] for line in shown.splitlines() if " stands " in line] == STAGES
+
+
+def test_a_changed_setting_repeats_only_what_depends_on_it(copy, recipe_file):
+    before = manifests(copy)
+    carry_out(recipe_file, copy, "encoder.trainer.learning_rate=0.001")
+    changed = {stage for stage, text in manifests(copy).items() if text != before[stage]}
+    assert changed == {"encoder", "evaluation", "export/encoder"}
+
+
+def test_a_changed_teacher_setting_reads_no_list_again(copy, recipe_file, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a list was read again")
+
+    monkeypatch.setattr("teachers.head_scores.HeadReader.read", refuse)
+    changed = RecipeRun(load_recipe(str(recipe_file), ["teacher.routehead.static.l1=0.1"]), copy)
+    facts = steps.fit_teacher(changed, copy / "teacher", lambda done, total: None)
+    assert facts["fit"]["queries"] > 0
+
+
+def test_a_stage_that_was_interrupted_is_not_taken_for_whole(copy, recipe_file, monkeypatch):
+    def interrupted(run, folder, advance):
+        (folder / "half").write_text("written")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(recipe_file, copy, "evaluation.timed_queries=3")
+    assert (copy / "evaluation.partial" / "half").exists()
+    assert not (copy / "evaluation").exists()
+    monkeypatch.undo()
+    carry_out(recipe_file, copy, "evaluation.timed_queries=3")
+    assert json.loads((copy / "evaluation" / "metrics.json").read_text())["queries"] == 10
+
+
+def test_a_folder_of_something_else_is_refused(recipe_file, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(RecipeError, match="not a recipe's run"):
+        carry_out(recipe_file, tmp_path)
+
+
+def test_a_run_of_the_users_replaces_bm25(recipe_file, finished, tmp_path):
+    run = tmp_path / "mine.run"
+    lines = (finished / "first_stage" / "first_stage.run").read_text().splitlines()
+    run.write_text("".join(f"{line}\n" for line in lines if int(line.split()[3]) <= 8))
+    folder = tmp_path / "out"
+    carry_out(recipe_file, folder, f"first_stage.run={run}", "encoder=null", "decoder=null")
+    taken = read_run(folder / "first_stage" / "first_stage.run")
+    assert max(len(candidates) for candidates in taken.values()) <= 8
+    metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    assert metrics["systems"]["first_stage"]["seconds_per_query"] is None
+    assert "encoder" not in metrics["systems"]

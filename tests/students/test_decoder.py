@@ -1,0 +1,38 @@
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from students.decoder import load_first_layers, load_tokenizer
+from students.scoring import Reranker
+
+TEMPLATE = "query : {query} document : {document} relevant :"
+
+
+def test_the_first_layers_are_the_start_model_s(decoder_start):
+    whole = AutoModelForCausalLM.from_pretrained(decoder_start).model
+    cut = load_first_layers(decoder_start, 2)
+    assert cut.config.num_hidden_layers == len(cut.model.layers) == 2
+    ids = torch.randint(5, 90, (2, 7))
+    with torch.no_grad():
+        states = whole(ids, output_hidden_states=True).hidden_states[2]
+        torch.testing.assert_close(cut.model(ids).last_hidden_state, whole.norm(states))
+
+
+def test_more_layers_than_there_are_is_refused(decoder_start):
+    with pytest.raises(ValueError, match="layers is 4, but .* has 3"):
+        load_first_layers(decoder_start, 4)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_last_template_token_is_scored_with_padding_on_either_side(decoder_start, side):
+    """The padding token is the end token here; a document may hold it too."""
+    model, tokenizer = load_first_layers(decoder_start, 2), load_tokenizer(decoder_start, 40, TEMPLATE)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    tokenizer.padding_side = side
+    documents = ["w1 [SEP] w2", "w3", "w4 w5 w6 w7 [SEP]"]
+    scores = Reranker(model.eval(), tokenizer).score_pairs("w1", documents)
+    for document, score in zip(documents, scores, strict=True):
+        ids = torch.tensor([tokenizer("w1", document)["input_ids"]])
+        with torch.no_grad():
+            last = model.score(model.model(ids).last_hidden_state[0, -1])
+        assert score == pytest.approx(last.item(), abs=1e-6)

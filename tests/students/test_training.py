@@ -1,0 +1,130 @@
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from sentence_transformers import CrossEncoder
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from students.decoder import DecoderSettings, train_decoder
+from students.encoder import EncoderSettings, train_encoder
+from students.scoring import Reranker
+
+QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "logging_steps": 1}
+
+
+def quick(**trainer) -> dict:
+    return {"precision": "fp32", "max_tokens": 24, "trainer": QUICK | trainer}
+
+
+STUDENTS = {"encoder": (train_encoder, EncoderSettings), "decoder": (train_decoder, DecoderSettings)}
+
+
+@pytest.fixture(params=STUDENTS)
+def student(request, encoder_start, decoder_start):
+    train, settings = STUDENTS[request.param]
+    start = encoder_start if request.param == "encoder" else decoder_start
+    return lambda lists, dev, out, on_progress=None, **chosen: train(
+        start, lists, dev, settings(**chosen), out, on_progress
+    )
+
+
+def test_a_student_is_a_plain_folder_that_the_libraries_load(student, lists, dev, tmp_path):
+    out = tmp_path / "student"
+    report = student(lists, dev, out, **quick())
+    config = json.loads((out / "config.json").read_text())
+    assert config["architectures"][0].endswith("ForSequenceClassification")
+    assert config["id2label"] == {"0": "LABEL_0"}
+    assert isinstance(config["pad_token_id"], int)
+    assert config.get("problem_type") is None
+    assert config["sentence_transformers"]["activation_fn"] == "torch.nn.modules.linear.Identity"
+    assert AutoTokenizer.from_pretrained(out).model_max_length == 24
+    assert "pipeline_tag: text-ranking" in (out / "README.md").read_text()
+    assert not list(tmp_path.glob("*.checkpoints")) and not list(tmp_path.glob(".*"))
+
+    with safe_open(out / "model.safetensors", "pt") as weights:
+        names = set(weights.keys())
+    assert names == set(AutoModelForSequenceClassification.from_pretrained(out).state_dict())
+    assert not any(part in name for name in names for part in ("lora", "base_layer", "modules_to_save", "layer.layer"))
+
+    query, documents = "the w1", ["w1 w2", "w9", "w5 w6 w7 w8"]
+    ours = Reranker.load(out).score_pairs(query, documents)
+    theirs = CrossEncoder(str(out)).predict([(query, document) for document in documents])
+    torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs))
+    assert report.lists == 12 and report.pairs == 40 and report.steps == 6
+
+
+def test_training_lowers_the_loss(student, lists, tmp_path):
+    report = student(lists, [], tmp_path / "student", **quick(num_train_epochs=15, learning_rate=5e-3))
+    losses = [entry["loss"] for entry in report.history if "loss" in entry]
+    assert losses[-1] < 0.5 * losses[0]
+    assert report.dev_ndcg is None
+
+
+def test_the_best_checkpoint_on_dev_is_saved(student, lists, dev, tmp_path):
+    from students.dev import dev_ndcg
+
+    out = tmp_path / "student"
+    report = student(lists, dev, out, **quick(num_train_epochs=4, learning_rate=5e-3))
+    by_step = {entry["step"]: entry["eval_dev_ndcg"] for entry in report.history if "eval_dev_ndcg" in entry}
+    assert report.dev_ndcg == max(by_step.values()) == by_step[report.best_step]
+    assert dev_ndcg(Reranker.load(out), dev) == pytest.approx(report.dev_ndcg)
+
+
+def test_the_same_seed_gives_the_same_student(student, lists, tmp_path):
+    weights = []
+    for name, seed in (("one", 3), ("two", 3), ("three", 4)):
+        student(lists, [], tmp_path / name, seed=seed, **quick(num_train_epochs=1))
+        weights.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_progress_reaches_the_last_step(student, lists, tmp_path):
+    seen = []
+
+    def on_progress(step, steps, logs):
+        seen.append((step, steps, "loss" in logs))
+
+    student(lists, [], tmp_path / "student", on_progress, **quick())
+    assert (6, 6, True) in seen
+
+
+def test_an_existing_folder_is_left_alone(student, lists, tmp_path):
+    out = tmp_path / "student"
+    out.mkdir()
+    with pytest.raises(FileExistsError, match="student exists"):
+        student(lists, [], out, **quick())
+
+
+class Broken(Exception):
+    pass
+
+
+def break_at(step):
+    def on_progress(now, steps, logs):
+        if now == step:
+            raise Broken
+
+    return on_progress
+
+
+def test_an_interrupted_training_ends_as_an_unbroken_one(student, lists, dev, tmp_path):
+    settings = quick(num_train_epochs=3, learning_rate=1e-3)
+    whole = student(lists, dev, tmp_path / "whole", **settings)
+    with pytest.raises(Broken):
+        student(lists, dev, tmp_path / "broken", break_at(5), **settings)
+    assert not (tmp_path / "broken").exists()
+    (tmp_path / "broken.checkpoints" / "checkpoint-4").mkdir()  # as one looks whose writing was cut off
+    resumed = student(lists, dev, tmp_path / "broken", **settings)
+    assert resumed.resumed_from == 3
+    losses = [[(e["step"], e["loss"]) for e in report.history if "loss" in e] for report in (whole, resumed)]
+    assert losses[0] == losses[1]
+    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken"))
+    assert one == two
+
+
+def test_checkpoints_of_another_training_are_not_resumed(student, lists, tmp_path):
+    with pytest.raises(Broken):
+        student(lists, [], tmp_path / "student", break_at(5), **quick())
+    report = student(lists, [], tmp_path / "student", seed=7, **quick())
+    assert report.resumed_from is None

@@ -1,0 +1,45 @@
+"""What each process of test_multi_process.py runs: one training of a few steps, its own copy of all weights saved."""
+
+import sys
+from pathlib import Path
+
+from accelerate import PartialState
+from datasets import Dataset
+from safetensors.torch import save_file
+from sentence_transformers import CrossEncoder
+
+from students.encoder import EncoderSettings
+from students.losses import TermControlLoss
+from students.term_control import TermControlLayer
+from students.training import TrainingRequest, UntrainedStudent, train_student
+
+
+def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: int) -> None:
+    """Train on the lists and save the weights that this process ends with, the term control layer's among them."""
+    objectives = []
+
+    def build() -> UntrainedStudent:
+        model = CrossEncoder(start)
+        # without dropout, so that the number of processes changes nothing but the order of sums
+        layer = TermControlLayer(32, 4, 64, dropout=0.0)
+        objectives.append(TermControlLoss(model, layer, 0.5, frozenset({"the"})))
+        return UntrainedStudent(objectives[0], lambda: model.transformers_model)
+
+    trainer = {
+        "per_device_train_batch_size": batch_size,
+        "gradient_accumulation_steps": accumulation,
+        "num_train_epochs": 2,
+        # Adam would blow up the rounding of gradients that are zero, such as those of the keys' biases
+        "optim": "sgd",
+        "learning_rate": 0.2,
+        "use_cpu": True,
+    }
+    settings = EncoderSettings(precision="fp32", trainer=trainer)
+    train_student(TrainingRequest(start, Dataset.from_json(lists), [], settings, folder / "student", None), build, {})
+    rank = PartialState().process_index
+    weights = {name.replace("model.module.", "model."): value for name, value in objectives[0].state_dict().items()}
+    save_file({name: value.clone() for name, value in weights.items()}, folder / f"weights-{rank}.safetensors")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))

@@ -1,0 +1,54 @@
+"""Tiny random decoders and a tokenizer with one id per word, so that a test knows which token is where."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+WORDS = ["<unk>", "<s>", "</s>", ":", "[", "]", *(str(n) for n in range(1, 30)), *(f"w{n}" for n in range(200))]
+TEMPLATE = "{% for m in messages %}<s>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}</s>{% endif %}"
+_SIZE = {
+    "vocab_size": 300, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+
+CONFIGS = {
+    "llama": LlamaConfig(**_SIZE),
+    "qwen2": Qwen2Config(**_SIZE),
+    "qwen3": Qwen3Config(**_SIZE, head_dim=8),
+    # windows shorter than the prompts of the tests, so that sliding layers really lose sight of early documents
+    "mistral": MistralConfig(**_SIZE, sliding_window=24),
+    "gemma3": Gemma3TextConfig(**_SIZE, head_dim=8, sliding_window=24, sliding_window_pattern=2),
+}
+
+
+def build(family: str) -> PreTrainedModel:
+    """A random model whose attention is far from uniform."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIGS[family]).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "q_proj" in name or "k_proj" in name:
+                weight.mul_(12)
+    return model
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace()])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, unk_token="<unk>", bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
+    )

@@ -1,0 +1,181 @@
+"""The teacher as others see it: judging, saving, loading, and head scores that are read only once."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from teachers.baselines import AllHeads, WeightedHeads, select_features
+from teachers.errors import TeacherError
+from teachers.features import FeatureSettings, head_features
+from teachers.fitting import RouteHeadSettings
+from teachers.head_scores import HeadReader
+from teachers.heads import Head, depth_of
+from teachers.prompt import PromptSettings
+from teachers.routehead import RouteHead
+from teachers.router import RouterSettings
+from teachers.score_store import HeadScoreStore, read_lists
+from teachers.teacher import HeadTeacher
+from tests.teachers.conftest import build
+
+PROMPT = PromptSettings(introduction="w100", instruction="w101", null_query="w103", max_document_words=6)
+SETTINGS = RouteHeadSettings(router=RouterSettings(epochs=10, folds=2))
+MODEL = {"reference": "tiny", "version": "1"}
+QUERY, DOCUMENTS = "w7 w8", ["w1 w2 w3", "w5 w6", "w7 w20 w21", "w30 w31 w32 w33 w34 w35 w36 w37"]
+
+
+@pytest.fixture(scope="module")
+def reader(tokenizer):
+    return HeadReader(build("llama"), tokenizer, PROMPT, state_layer=1)
+
+
+@pytest.fixture(scope="module")
+def lists():
+    return [(f"w{n} w{n + 1}", [f"w{n} w{50 + n}", f"w{n + 60} w2", f"w{n + 90} w3 w4"]) for n in range(12)]
+
+
+@pytest.fixture(scope="module")
+def fitted(reader, lists):
+    scores = [reader.read(query, documents) for query, documents in lists]
+    return RouteHead.fit(scores, [[1.0, 0.0, 0.0]] * len(lists), SETTINGS)
+
+
+def test_judge_answers_in_the_order_given(reader, fitted):
+    teacher = HeadTeacher(reader, fitted[0], MODEL)
+    order = [3, 1, 0, 2]
+    there = teacher.judge(QUERY, DOCUMENTS)
+    back = teacher.judge(QUERY, [DOCUMENTS[i] for i in order])
+    assert [there[i] for i in order] == back
+    assert [row["truncated"] for row in there] == [0, 0, 0, 2]
+
+
+def test_the_cut_pass_of_a_teacher_scores_as_the_full_one(reader, fitted):
+    teacher = HeadTeacher(reader, fitted[0], MODEL)
+    expected = fitted[0].score(reader.read(QUERY, DOCUMENTS)).tolist()
+    assert [row["score"] for row in teacher.judge(QUERY, DOCUMENTS)] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_teacher_runs_no_layer_that_it_does_not_need(reader):
+    ranker = WeightedHeads((Head(1, 0),), (1.0,), FeatureSettings(), "static_heads")
+    assert HeadTeacher(reader, ranker, MODEL).reader.depth == 2
+    assert HeadTeacher(reader, AllHeads(), MODEL).reader.depth == 4
+
+
+def test_a_document_is_missing_where_the_null_query_draws_as_much_attention(reader):
+    scores = reader.read(QUERY, DOCUMENTS)
+    calibrated = (scores.real - scores.null)[1, 2]
+    for weight in (1.0, -1.0):
+        # a second, negative head must not count, whatever it sees
+        ranker = WeightedHeads((Head(1, 2), Head(0, 0)), (1.0, -abs(weight)), FeatureSettings(), "by hand")
+        judged = HeadTeacher(reader, ranker, MODEL).judge(QUERY, DOCUMENTS)
+        assert [row["missing"] for row in judged] == (calibrated <= 0).tolist()
+
+
+def test_z_scores_have_mean_zero_and_unit_spread(reader):
+    features = head_features(reader.read(QUERY, DOCUMENTS), FeatureSettings())
+    torch.testing.assert_close(features.mean(1), torch.zeros(16), atol=1e-5, rtol=0)
+    torch.testing.assert_close(features.std(1, unbiased=False), torch.ones(16), atol=1e-4, rtol=0)
+
+
+def test_a_list_of_one_document_has_features_of_zero(reader):
+    features = head_features(reader.read(QUERY, DOCUMENTS[:1]), FeatureSettings())
+    assert torch.equal(features, torch.zeros(16, 1))
+
+
+def test_mass_options_follow_their_definitions(reader):
+    scores = reader.read(QUERY, DOCUMENTS)
+    raw = head_features(scores, FeatureSettings(mass="raw", normalise="none"))
+    assert torch.equal(raw, scores.real.flatten(0, 1))
+    ratio = head_features(scores, FeatureSettings(mass="log_ratio", normalise="none"))
+    torch.testing.assert_close(ratio, (scores.real / scores.null).log().flatten(0, 1), atol=1e-3, rtol=1e-3)
+    one = select_features(scores, [Head(2, 1)], FeatureSettings(mass="raw", normalise="none"))
+    assert torch.equal(one[0], scores.real[2, 1])
+
+
+def test_saved_and_loaded_is_equal(reader, fitted, tmp_path):
+    routehead, report = fitted
+    routehead.save(tmp_path, reader, MODEL, report)
+    loaded = RouteHead.load(tmp_path, reader, MODEL)
+    scores = reader.read(QUERY, DOCUMENTS)
+    assert torch.equal(loaded.score(scores), routehead.score(scores))
+    assert loaded.describe() == routehead.describe()
+
+
+def test_a_router_of_another_model_or_prompt_is_refused(reader, fitted, tokenizer, tmp_path):
+    routehead, report = fitted
+    routehead.save(tmp_path, reader, MODEL, report)
+    with pytest.raises(TeacherError, match=r"fitted for model .*'version': '1'.*'version': '2'"):
+        RouteHead.load(tmp_path, reader, {**MODEL, "version": "2"})
+    other = HeadReader(build("llama"), tokenizer, PROMPT.model_copy(update={"instruction": "w9"}), state_layer=1)
+    with pytest.raises(TeacherError, match="fitted for prompt"):
+        RouteHead.load(tmp_path, other, MODEL)
+
+
+def test_a_folder_without_a_router_is_refused(reader, tmp_path):
+    with pytest.raises(TeacherError, match="no RouteHead can be read here"):
+        RouteHead.load(tmp_path, reader, MODEL)
+
+
+def test_the_description_follows_what_was_learned(reader, fitted):
+    routehead = fitted[0]
+    changed = replace(routehead, router=replace(routehead.router, bias=routehead.router.bias + 1))
+    assert changed.describe()["router"] != routehead.describe()["router"]
+    assert json.dumps(HeadTeacher(reader, routehead, MODEL).describe())
+
+
+def test_stored_scores_are_not_read_again(reader, lists, tmp_path):
+    first = list(read_lists(reader, lists, HeadScoreStore(tmp_path)))
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = list(read_lists(reader, lists, HeadScoreStore(tmp_path)))
+    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert all(torch.equal(a.real, b.real) and torch.equal(a.state, b.state) for a, b in zip(first, again, strict=True))
+
+
+def test_an_interruption_keeps_the_scores_read_so_far(reader, lists, tmp_path):
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_lists_now(reader, lists, tmp_path, stop)
+    progress = []
+    store = HeadScoreStore(tmp_path)
+    assert sum(key.endswith(".real") for path in tmp_path.iterdir() for key in keys_of(path)) == 5
+    list(read_lists(reader, lists, store, lambda done, total: progress.append(done)))
+    assert progress[-1] == len(lists)
+
+
+def test_a_broken_part_is_passed_over_and_its_lists_are_read_again(reader, lists, tmp_path, caplog):
+    expected = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path))]
+    part = next(tmp_path.iterdir())
+    half = part.read_bytes()[:100]
+    # replaced, not truncated: tensors read before may still be mapped from the old file
+    part.unlink()
+    part.write_bytes(half)
+    again = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path))]
+    assert "cannot be read" in caplog.text
+    assert all(torch.equal(a, b) for a, b in zip(expected, again, strict=True))
+
+
+def test_heads_are_written_as_they_are_read():
+    assert Head.parse("12.5") == Head(12, 5)
+    assert str(Head(12, 5)) == "12.5"
+    assert depth_of([Head(3, 1), Head(7, 0)]) == 8
+
+
+@pytest.mark.parametrize("text", ["12", "12-5", "a.b", "1.2.3", ".5", "-1.2"])
+def test_what_is_no_head_is_refused(text):
+    with pytest.raises(ValueError, match=r"LAYER\.INDEX"):
+        Head.parse(text)
+
+
+def read_lists_now(reader, lists, folder, on_progress):
+    return list(read_lists(reader, lists, HeadScoreStore(folder), on_progress))
+
+
+def keys_of(path):
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as opened:
+        return list(opened.keys())
