@@ -231,7 +231,8 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
     )
     folder = out.with_name(f"{out.name}.checkpoints")
     note = folder / IDENTITY_FILE
-    with PartialState().main_process_first():
+    # several processes on a processor find each other only if told that it is one; else each takes itself for the first
+    with PartialState(cpu=not torch.accelerator.is_available()).main_process_first():
         if not note.exists() or note.read_text(encoding="utf-8") != identity:
             if folder.exists():
                 logger.warning("%s holds checkpoints of another training; they are removed", folder)

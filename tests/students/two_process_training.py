@@ -1,5 +1,6 @@
 """What each process of test_multi_process.py runs: one training of a few steps, its own copy of all weights saved."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: in
     objectives = []
 
     def build() -> UntrainedStudent:
+        # by now the first process has prepared the folder for checkpoints, which takes that all know of each other
+        assert PartialState().num_processes == int(os.environ["WORLD_SIZE"])
         model = CrossEncoder(start)
         # without dropout, so that the number of processes changes nothing but the order of sums
         layer = TermControlLayer(32, 4, 64, dropout=0.0)
