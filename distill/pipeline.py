@@ -77,7 +77,7 @@ class RecipeRun:
         roles, depth = recipe.queries, recipe.first_stage.candidates
         source = steps.collection_source(recipe)
         ranked = ("collection", "first_stage")
-        teacher = [recipe.teacher, steps.model_version(recipe.teacher.model), depth]
+        teacher = [recipe.teacher, *map(steps.model_version, steps.teacher_models(recipe)), depth]
         stages = [
             Stage("collection", [recipe.collection, roles, source], (), steps.make_collection),
             Stage("first_stage", [recipe.first_stage, steps.run_source(recipe)], ("collection",), steps.rank_first),

@@ -88,6 +88,19 @@ class EvaluationSection(Section):
     timed_queries: PositiveInt = Field(10, description="test queries that each system is timed on")
 
 
+class MixSection(Section):
+    """What the teacher's score is mixed with, each weighed as held-out judged queries teach."""
+
+    first_stage: bool = Field(False, description="the first stage's score")
+    pre_ranker: str | None = Field(None, description="a sentence-transformers bi-encoder's score: its model reference")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if not self.first_stage and self.pre_ranker is None:
+            raise ValueError("name what to mix in: first_stage: true, pre_ranker: MODEL, or both")
+        return self
+
+
 class TeacherSection(Section):
     """The frozen model and how its heads are found."""
 
@@ -95,9 +108,11 @@ class TeacherSection(Section):
     trust_remote_code: bool = Field(False, description="run Python code that comes with the model")
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bf16 where the hardware has it")
     prompt: PromptSettings = PromptSettings()
+    depth: PositiveInt | None = Field(None, description="layers that are read, the rest never runs; none for all")
     state_layer: NonNegativeInt | None = Field(None, description="layer of the query state; none for the middle one")
     static_heads: PositiveInt = Field(16, description="heads of the QRHead baseline")
     routehead: RouteHeadSettings = RouteHeadSettings()
+    mix: MixSection | None = Field(None, description="labels come from the mixture, which is measured on its own row")
 
 
 class EncoderSection(EncoderSettings):

@@ -61,6 +61,12 @@ def model_version(reference: str) -> str:
     return ModelReference.parse(reference).version
 
 
+def teacher_models(recipe: Recipe) -> list[str]:
+    """References of every model whose scores become labels."""
+    mix = recipe.teacher.mix
+    return [recipe.teacher.model, *([mix.pre_ranker] if mix and mix.pre_ranker else [])]
+
+
 def open_collection(recipe: Recipe, folder: Path) -> Collection:
     """The collection as the collection stage left it; a BEIR folder of the user's is read where it stands."""
     section = recipe.collection
@@ -110,17 +116,19 @@ def fit_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Fit the teacher on the queries whose role that is."""
     qrels = run.collection.split(run.recipe.queries.fit_split)
     lists = run.candidates(run.plan.fit)
-    report = teacher.fit_teacher(run.collection, lists, qrels, run.recipe.teacher, folder, advance)
+    report, mixed = teacher.fit_teacher(run.collection, lists, qrels, run.recipe.teacher, folder, advance)
     summary = (
         f"fitted on {report.queries} of {len(lists)} lists (those with a relevant candidate); held-out nDCG@10: "
         f"static weights {report.static:.3f}, routed {report.routed:.3f}; {report.heads_per_query:.0f} heads a query"
     )
-    return {"fit": asdict(report), "summary": summary}
+    if mixed is None:
+        return {"fit": asdict(report), "summary": summary}
+    return {"fit": asdict(report), "mixture": asdict(mixed), "summary": f"{summary}; mixture {mixed.mixed:.3f}"}
 
 
 def label(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Label the queries whose role that is; the teacher has not seen their judgments."""
-    judge = teacher.open_teacher(run.folder / "teacher")
+    judge = teacher.open_teacher(run.folder / "teacher", None, run.collection, run.first_stage)
     lists = pre_ranked(run.first_stage, run.plan.label, run.recipe.first_stage.candidates, run.recipe.labels.bottom)
     settings = JobSettings(part_lists=16)
     report = labels.label_candidates(run.collection, lists, judge, folder / LISTS, advance, settings)
@@ -159,7 +167,9 @@ def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     recipe, collection = run.recipe, run.collection
     lists, timed = run.candidates(run.plan.test), recipe.evaluation.timed_queries
     systems = {"first_stage": evaluation.first_stage_system(collection, lists, recipe.first_stage, timed)}
-    systems |= evaluation.teacher_systems(collection, lists, run.folder / "teacher", folder / "scores", timed, advance)
+    systems |= evaluation.teacher_systems(
+        collection, lists, run.first_stage, run.folder / "teacher", folder / "scores", timed, advance
+    )
     if recipe.encoder:
         systems["bi_encoder"] = evaluation.bi_encoder_system(collection, lists, recipe.encoder.start, timed)
     for name in recipe.students():

@@ -66,9 +66,14 @@ def head_features(scores: HeadScores, settings: FeatureSettings) -> Tensor:
     mass = _mass(scores, settings.mass).flatten(0, 1)
     if settings.normalise == "none":
         return mass
-    # a head that treats all documents alike says nothing: its feature is zero, not zero divided by zero
-    spread = mass.std(-1, unbiased=False, keepdim=True)
-    return (mass - mass.mean(-1, keepdim=True)) / spread.where(spread > 1e-12, torch.inf)
+    return zscore(mass)
+
+
+def zscore(values: Tensor) -> Tensor:
+    """Each row (..., documents) less its mean, over its standard deviation; zero where all values are equal."""
+    # what treats all documents alike says nothing: zero, not zero divided by zero
+    spread = values.std(-1, unbiased=False, keepdim=True)
+    return (values - values.mean(-1, keepdim=True)) / spread.where(spread > 1e-12, torch.inf)
 
 
 def judged_lists(

@@ -70,10 +70,23 @@ class _Ground:
     labels: Tensor
 
 
-def fit_router(
-    lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
-) -> tuple[list[Head], Router, FitReport]:
-    """The pool, a router over it and how it was chosen. No randomness beyond the settings' seeds.
+@dataclass(frozen=True, slots=True)
+class FittedRouter:
+    """The pool, a router over it and how it was chosen.
+
+    Args:
+        held_out: scores of the fitted lists (queries, documents), each under the chosen settings but fitted without
+            the list's own fold: what comes after must not learn from scores that know the judgments.
+    """
+
+    heads: list[Head]
+    router: Router
+    report: FitReport
+    held_out: Tensor
+
+
+def fit_router(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings) -> FittedRouter:
+    """Fit on the lists that hold a relevant document. No randomness beyond the settings' seeds.
 
     Raises:
         TeacherError: fewer lists with a relevant document than folds.
@@ -85,7 +98,7 @@ def fit_router(
             f"{len(lists)} candidate lists hold a relevant document and {2 * folds} are the least to fit a router on; "
             "give more judged queries or deeper candidate lists"
         )
-    choice, static, routed = _choose(lists, heads_per_layer, settings)
+    choice, static, routed, held_out = _choose(lists, heads_per_layer, settings)
     ground = _prepare(lists, heads_per_layer, settings)
     epochs = choice.step * settings.router.check_every
     router = _train(ground, settings, choice.components, epochs)[-1]
@@ -93,23 +106,26 @@ def fit_router(
     opened = float((router.head_weights(ground.lists.states) != 0).float().sum(1).mean())
     report = FitReport(len(lists), static, routed, choice.components, epochs, choice.threshold, opened)
     logger.info("fitted: %s", report)
-    return ground.heads, router, report
+    return FittedRouter(ground.heads, router, report, held_out)
 
 
-def _choose(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings) -> tuple[_Choice, float, float]:
-    """The choice with the best mean held-out nDCG, and that mean for the static weights and for the choice.
+def _choose(
+    lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
+) -> tuple[_Choice, float, float, Tensor]:
+    """The choice with the best mean held-out nDCG, that mean for the static weights and for it, its held-out scores.
 
     A trained router is chosen only where it beats the static weights by ``least_gain`` standard errors of the paired
     difference: among so many choices one always looks better by luck.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     fold_of = torch.randperm(len(lists), generator=generator) % settings.router.folds
-    quality: dict[_Choice, list[Tensor]] = {}
+    scores: dict[_Choice, Tensor] = {}
     for fold in range(settings.router.folds):
         train, held = (fold_of != fold).nonzero()[:, 0], (fold_of == fold).nonzero()[:, 0]
         for choice, values in _held_out(lists.take(train), lists.take(held), heads_per_layer, settings).items():
-            quality.setdefault(choice, []).append(values)
-    held_out = {choice: torch.cat(values).double() for choice, values in quality.items()}
+            scores.setdefault(choice, torch.zeros_like(lists.gains))[held] = values
+    cutoff = settings.search.cutoff
+    held_out = {choice: ndcg(values[:, None], lists, cutoff)[:, 0].double() for choice, values in scores.items()}
     means = {choice: float(values.mean()) for choice, values in held_out.items()}
     # the first of equals: fewer components, fewer epochs, lower threshold
     best = max(means, key=lambda choice: (round(means[choice], 6), -choice.components, -choice.step, -choice.threshold))
@@ -117,23 +133,21 @@ def _choose(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSetting
     gain = held_out[best] - held_out[untrained]
     if float(gain.mean()) <= settings.router.least_gain * float(gain.std()) / len(gain) ** 0.5:
         best = untrained
-    return best, means[untrained], means[best]
+    return best, means[untrained], means[best], scores[best]
 
 
 def _held_out(
     train: JudgedLists, held: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
 ) -> dict[_Choice, Tensor]:
-    """nDCG of every held-out query under every choice, trained on ``train`` alone."""
+    """Scores (queries, documents) of the held-out lists under every choice, trained on ``train`` alone."""
     ground = _prepare(train, heads_per_layer, settings)
     target = held.of_heads(flat_indices(ground.heads, heads_per_layer))
-    quality: dict[_Choice, Tensor] = {}
+    scores: dict[_Choice, Tensor] = {}
     for components in settings.router.components:
         routers = _train(ground, settings, components, settings.router.epochs)
         for (step, router), threshold in itertools.product(enumerate(routers), _thresholds(settings)):
-            scores = replace(router, threshold=threshold).rank(target)
-            values = ndcg(scores[:, None], target, settings.search.cutoff)[:, 0]
-            quality[_Choice(components, step, threshold)] = values
-    return quality
+            scores[_Choice(components, step, threshold)] = replace(router, threshold=threshold).rank(target)
+    return scores
 
 
 def _prepare(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings) -> _Ground:

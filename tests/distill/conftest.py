@@ -86,6 +86,7 @@ def recipe_file(
         "teacher": {
             "model": str(causal_folder),
             "routehead": {"router": {"folds": 2, "epochs": 10}, "search": {"bootstraps": 2}},
+            "mix": {"first_stage": True, "pre_ranker": str(encoder_folder)},
         },
         "encoder": {"start": str(encoder_folder), "max_tokens": 32, "trainer": {"num_train_epochs": 1}},
         "decoder": {"start": str(causal_folder), "layers": 2, "max_tokens": 48, "trainer": {"num_train_epochs": 1}},

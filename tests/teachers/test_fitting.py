@@ -52,7 +52,8 @@ def test_an_untrained_router_ranks_as_the_static_weights_do():
 
 def test_the_router_routes_where_two_kinds_of_queries_need_different_heads():
     train, test = lists_of(200, kinds=True), lists_of(200, seed=1, kinds=True)
-    heads, router, report = fit_router(train, 4, SETTINGS)
+    fitted = fit_router(train, 4, SETTINGS)
+    heads, router, report = fitted.heads, fitted.router, fitted.report
     places = [head.layer * 4 + head.index for head in heads]
     static = learn_weights(train.of_heads(places), SETTINGS.static.l1)
     routed = quality(router.rank(test.of_heads(places)), test)
@@ -64,14 +65,26 @@ def test_the_router_routes_where_two_kinds_of_queries_need_different_heads():
 
 
 def test_the_router_stays_static_where_there_is_nothing_to_route():
-    _, router, report = fit_router(lists_of(60), 4, SETTINGS)
-    assert report.epochs == 0
-    assert report.routed == report.static
-    assert not router.projection.any()
+    fitted = fit_router(lists_of(60), 4, SETTINGS)
+    assert fitted.report.epochs == 0
+    assert fitted.report.routed == fitted.report.static
+    assert not fitted.router.projection.any()
+
+
+def test_held_out_scores_have_the_reported_quality_and_do_not_know_the_list():
+    lists = lists_of(60)
+    fitted = fit_router(lists, 4, SETTINGS)
+    assert quality(fitted.held_out, lists) == pytest.approx(fitted.report.routed)
+    # other judgments for one list change every fit but its own fold's
+    gains = lists.gains.clone()
+    gains[7] = gains[7].roll(1)
+    changed = fit_router(replace(lists, gains=gains), 4, SETTINGS)
+    torch.testing.assert_close(changed.held_out[7], fitted.held_out[7], rtol=0, atol=0)
+    assert not torch.equal(changed.held_out, fitted.held_out)
 
 
 def test_a_fit_repeats_exactly():
-    first, second = (fit_router(lists_of(40, kinds=True), 4, SETTINGS)[1] for _ in range(2))
+    first, second = (fit_router(lists_of(40, kinds=True), 4, SETTINGS).router for _ in range(2))
     assert all(torch.equal(first.tensors()[name], second.tensors()[name]) for name in first.tensors())
 
 

@@ -1,0 +1,144 @@
+"""Mixes a teacher's score with other opinions on the same list: the first stage's score, a light pre-ranker's.
+
+A small teacher's heads miss what a retriever knows. How much each opinion counts is learned on judged queries whose
+head scores are held out, so that heads fitted on the same judgments do not look better than they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from teachers.baselines import learn_weights
+from teachers.errors import TeacherError
+from teachers.features import JudgedLists, zscore
+from teachers.head_scores import HeadScores
+from teachers.head_search import ndcg
+from teachers.teacher import HeadTeacher
+
+HEADS = "heads"
+"""The name of the teacher's own score in a mixture."""
+
+
+class Opinion(Protocol):
+    """Another ranker of the same list."""
+
+    def score_pairs(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """One score per document, higher is better, in the order given."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """What changes its scores, as JSON values."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureReport:
+    """Mean held-out nDCG@10 over the queries fitted on: of each opinion alone, and of the mixture."""
+
+    queries: int
+    alone: dict[str, float]
+    mixed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """The weight of each opinion's z-score, by name; `HEADS` is the teacher's own."""
+
+    weights: dict[str, float]
+
+    def score(self, scores: Mapping[str, Tensor]) -> Tensor:
+        """Mixed score of each document, (documents,), from each opinion's scores (documents,)."""
+        return torch.stack([weight * zscore(scores[name].double()) for name, weight in self.weights.items()]).sum(0)
+
+
+def fit_mixture(
+    scores: Mapping[str, Sequence[Tensor]], gains: Sequence[Sequence[float]], folds: int, seed: int
+) -> tuple[Mixture, MixtureReport]:
+    """Learn the weights by the listwise cross-entropy of the mixed ranking.
+
+    Args:
+        scores: for each opinion one tensor (documents,) a list; those of `HEADS` must be held out.
+        gains: relevance of each list's documents; every list holds a relevant one.
+        folds: parts of the lists, each held out once for the report.
+        seed: of the folds.
+
+    Raises:
+        TeacherError: fewer lists than folds.
+    """
+    lists = _stacked(scores, gains)
+    if len(lists) < folds:
+        raise TeacherError(f"{len(lists)} candidate lists hold a relevant document; a mixture takes at least {folds}")
+    fold_of = torch.randperm(len(lists), generator=torch.Generator().manual_seed(seed)) % folds
+    mixed = torch.zeros(len(lists))
+    for fold in range(folds):
+        weights = learn_weights(lists.take((fold_of != fold).nonzero()[:, 0]), 0.0)
+        held = lists.take((fold_of == fold).nonzero()[:, 0])
+        mixed[fold_of == fold] = ndcg(torch.einsum("h,qhd->qd", weights, held.features)[:, None], held, 10)[:, 0]
+    alone = dict(zip(scores, ndcg(lists.features, lists, 10).mean(0).tolist(), strict=True))
+    weights = learn_weights(lists, 0.0)
+    mixture = Mixture(dict(zip(scores, weights.tolist(), strict=True)))
+    return mixture, MixtureReport(len(lists), alone, float(mixed.mean()))
+
+
+class MixedTeacher:
+    """A head teacher whose score is mixed with other opinions; what is missing is still for its heads to say.
+
+    Args:
+        teacher: reads the heads.
+        mixture: the weights.
+        opinions: by the names of ``mixture``, without `HEADS`.
+
+    Raises:
+        TeacherError: the names are not those of the mixture.
+    """
+
+    def __init__(self, teacher: HeadTeacher, mixture: Mixture, opinions: Mapping[str, Opinion]) -> None:
+        if {HEADS, *opinions} != set(mixture.weights):
+            raise TeacherError(f"the mixture weighs {', '.join(mixture.weights)}; got {', '.join([HEADS, *opinions])}")
+        self.teacher = teacher
+        self.mixture = mixture
+        self.opinions = dict(opinions)
+
+    def judge(self, query: str, documents: Sequence[str]) -> list[dict[str, Any]]:
+        """As `HeadTeacher.judge`, with the mixed score."""
+        # over distinct texts in a fixed order: means over documents then round alike whatever order the caller gave
+        distinct = sorted(set(documents))
+        judged = self.teacher.judge(query, distinct)
+        mixed = self._mix(query, distinct, torch.tensor([judgment["score"] for judgment in judged])).tolist()
+        answers = {
+            text: {**judgment, "score": score} for text, judgment, score in zip(distinct, judged, mixed, strict=True)
+        }
+        return [dict(answers[document]) for document in documents]
+
+    def score_read(self, query: str, documents: Sequence[str], read: HeadScores) -> Tensor:
+        """Mixed score of each document, (documents,), from a list that was read before."""
+        return self._mix(query, documents, self.teacher.score_read(query, documents, read))
+
+    def _mix(self, query: str, documents: Sequence[str], heads: Tensor) -> Tensor:
+        scores = {HEADS: heads}
+        for name, opinion in self.opinions.items():
+            scores[name] = torch.tensor(list(opinion.score_pairs(query, documents)))
+        return self.mixture.score(scores)
+
+    def describe(self) -> dict[str, Any]:
+        """The teacher's provenance, the weights, and what each opinion is."""
+        opinions = {name: dict(opinion.describe()) for name, opinion in self.opinions.items()}
+        return {**self.teacher.describe(), "mixture": self.mixture.weights, "opinions": opinions}
+
+
+def _stacked(scores: Mapping[str, Sequence[Tensor]], gains: Sequence[Sequence[float]]) -> JudgedLists:
+    width = max(len(row) for row in gains)
+    features = torch.zeros(len(gains), len(scores), width)
+    valid = torch.zeros(len(gains), width, dtype=torch.bool)
+    relevance = torch.zeros(len(gains), width)
+    for row, gain in enumerate(gains):
+        valid[row, : len(gain)] = True
+        relevance[row, : len(gain)] = torch.tensor(gain)
+        for column, name in enumerate(scores):
+            features[row, column, : len(gain)] = zscore(scores[name][row].float())
+    return JudgedLists(features, valid, relevance, torch.zeros(len(gains), 1))
