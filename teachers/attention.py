@@ -2,7 +2,8 @@
 
 transformers lets an attention function be registered by name and hands unknown keyword arguments of a model call
 through to it. Ours computes the output with the stock ``sdpa`` function and, where a recorder travels with the call,
-recomputes the softmax for the recorder's few rows alone.
+recomputes the softmax for the recorder's few rows alone. Models that cap their attention logits, which ``sdpa`` cannot,
+get their output from the same arithmetic as the recorded rows, a block of rows at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from transformers.masking_utils import sdpa_mask
 
 from teachers.errors import TeacherError
 
-IMPLEMENTATION = "sdpa_recorded"
+IMPLEMENTATION = "recorded"
+
+# Rows whose logits stand in memory at once where sdpa cannot be used.
+_BLOCK = 256
+# What a model may add to its softmax beside the mask: the recorded weights would leave it out.
+_UNREADABLE = {"s_aux": "attention sinks", "position_bias": "a position bias"}
 
 Span = tuple[int, int]
 
@@ -36,21 +42,22 @@ class AttentionRecorder:
         self.keys = keys
         self._by_layer: dict[int, Tensor] = {}
 
-    def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+    def record(
+        self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, softcap: float | None = None
+    ) -> None:
         """Add one layer: query (batch, heads, tokens, dim), key (batch, kv_heads, keys, dim).
 
         ``mask`` is what the model hands to its attention function: bool (True = visible) or additive, with axes
         (batch or 1, heads or 1, tokens, keys); None means causal, aligned at the last key.
         """
+        visible = _visible(mask, query, key)
         entries = []
         for prompt, (start, end) in enumerate(self.rows):
-            logits = _row_logits(query[prompt, :, start:end], key[prompt], scaling)
-            visible = _visible(mask, prompt, query, key)[:, start:end]
-            if visible.dtype == torch.bool:
-                logits = logits.masked_fill(~visible, float("-inf"))
-            else:
-                logits = logits + visible.float()
-            entries.append(logits.softmax(-1)[..., self.keys[0] : self.keys[1]].mean(1))
+            own = min(prompt, len(visible) - 1)
+            weights = _weights(
+                query[prompt, None, :, start:end], key[prompt, None], visible[own, None, :, start:end], scaling, softcap
+            )
+            entries.append(weights[0, ..., self.keys[0] : self.keys[1]].mean(1))
         self._by_layer[layer] = torch.stack(entries)
 
     def stacked(self) -> Tensor:
@@ -62,21 +69,51 @@ class AttentionRecorder:
         """Layers recorded so far."""
         return len(self._by_layer)
 
-def _row_logits(query: Tensor, key: Tensor, scaling: float) -> Tensor:
-    """Scaled fp32 logits (heads, rows, keys) of query (heads, rows, dim) and key (kv_heads, keys, dim)."""
-    heads, rows, dim = query.shape
+
+def _weights(query: Tensor, key: Tensor, visible: Tensor, scaling: float, softcap: float | None) -> Tensor:
+    """Attention weights (batch, heads, rows, keys) in fp32.
+
+    Args:
+        query: (batch, heads, rows, dim).
+        key: (batch, kv_heads, keys, dim).
+        visible: (batch or 1, heads or 1, rows, keys), bool or additive.
+        scaling: factor of the logits.
+        softcap: bound that tanh keeps them under, None for none.
+    """
+    batch, heads, rows, dim = query.shape
     # grouping the query heads of one key head into rows spares a copy of the keys for each of them
-    grouped = query.reshape(key.shape[0], -1, dim).float()
-    return (grouped @ key.float().transpose(1, 2)).reshape(heads, rows, -1) * scaling
+    grouped = query.reshape(batch, key.shape[1], -1, dim).float()
+    logits = (grouped @ key.float().transpose(2, 3)).reshape(batch, heads, rows, -1) * scaling
+    if softcap is not None:
+        logits = softcap * (logits / softcap).tanh()
+    logits = logits.masked_fill(~visible, -torch.inf) if visible.dtype == torch.bool else logits + visible.float()
+    return logits.softmax(-1)
 
 
-def _visible(mask: Tensor | None, prompt: int, query: Tensor, key: Tensor) -> Tensor:
-    """What each token of one prompt may attend to: (heads or 1, tokens, keys), bool or additive."""
+def _visible(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor:
+    """What each token may attend to: (batch or 1, heads or 1, tokens, keys), bool or additive."""
     if mask is not None:
-        return mask[min(prompt, mask.shape[0] - 1), :, :, : key.shape[2]]
+        return mask[..., : key.shape[2]]
     tokens, keys = query.shape[2], key.shape[2]
     position = torch.arange(keys - tokens, keys, device=query.device)
-    return (torch.arange(keys, device=query.device)[None] <= position[:, None])[None]
+    return (torch.arange(keys, device=query.device)[None] <= position[:, None])[None, None]
+
+
+def _capped_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float, softcap: float
+) -> Tensor:
+    """Attention output (batch, tokens, heads, dim) with capped logits."""
+    visible = _visible(mask, query, key)
+    outputs = []
+    for start in range(0, query.shape[2], _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        weights = _weights(query[:, :, rows], key, visible[:, :, rows], scaling, softcap).to(value.dtype)
+        # padding may see nothing at all: its weights are no numbers, and its output is read by nobody
+        weights = weights.nan_to_num(0.0)
+        batch, heads, length, keys = weights.shape
+        grouped = weights.reshape(batch, value.shape[1], -1, keys) @ value
+        outputs.append(grouped.reshape(batch, heads, length, -1))
+    return torch.cat(outputs, 2).transpose(1, 2).contiguous()
 
 
 def _attend(
@@ -86,12 +123,18 @@ def _attend(
     value: Tensor,
     attention_mask: Tensor | None,
     attention_recorder: AttentionRecorder | None = None,
+    softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
+    for name, what in _UNREADABLE.items():
+        if kwargs.get(name) is not None:
+            raise TeacherError(f"{type(module).__name__} adds {what} to its softmax, which cannot be read exactly")
+    scaling = kwargs.get("scaling")
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     if attention_recorder is not None:
-        scaling = kwargs.get("scaling")
-        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-        attention_recorder.record(module.layer_idx, query, key, attention_mask, scaling)
+        attention_recorder.record(module.layer_idx, query, key, attention_mask, scaling, softcap)
+    if softcap is not None:
+        return _capped_attention(query, key, value, attention_mask, scaling, softcap), None
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     return output, None
 
@@ -102,18 +145,14 @@ AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
 
 
 def use_recorded_attention(model: PreTrainedModel) -> None:
-    """Switch ``model`` to the recording attention; its outputs stay those of ``sdpa``.
+    """Switch ``model`` to the recording attention; its outputs stay those of ``sdpa``, or of capped attention.
 
     Raises:
-        TeacherError: the model's attention has a term that the recorder would leave out.
+        TeacherError: the model does not use transformers' attention interface. One that adds a term of its own to the
+            softmax, such as attention sinks, is refused at its first pass.
     """
-    config = model.config.get_text_config()
-    if getattr(config, "attn_logit_softcapping", None):
-        raise TeacherError(
-            f"{config.model_type} caps its attention logits (attn_logit_softcapping), which `sdpa` attention cannot "
-            "compute; use a model without capping"
-        )
     try:
         model.set_attn_implementation(IMPLEMENTATION)
     except (ValueError, ImportError) as error:
-        raise TeacherError(f"{config.model_type} cannot use `sdpa` attention: {error}") from error
+        name = model.config.get_text_config().model_type
+        raise TeacherError(f"{name} cannot use the recording attention: {error}") from error

@@ -7,9 +7,14 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    Gemma2Config,
     Gemma3TextConfig,
+    GPTNeoXConfig,
+    GraniteConfig,
     LlamaConfig,
     MistralConfig,
+    Olmo2Config,
+    Phi3Config,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -31,6 +36,12 @@ CONFIGS = {
     # windows shorter than the prompts of the tests, so that sliding layers really lose sight of early documents
     "mistral": MistralConfig(**_SIZE, sliding_window=24),
     "gemma3": Gemma3TextConfig(**_SIZE, head_dim=8, sliding_window=24, sliding_window_pattern=2),
+    # a cap low enough to bend the logits of the tests
+    "gemma2": Gemma2Config(**_SIZE, head_dim=8, sliding_window=24, attn_logit_softcapping=3.0, query_pre_attn_scalar=8),
+    "phi3": Phi3Config(**_SIZE),
+    "olmo2": Olmo2Config(**_SIZE),
+    "granite": GraniteConfig(**_SIZE, attention_multiplier=0.2),
+    "gpt_neox": GPTNeoXConfig(**{**_SIZE, "num_key_value_heads": None}, rotary_pct=0.5),
 }
 
 
@@ -40,7 +51,7 @@ def build(family: str) -> PreTrainedModel:
     model = AutoModelForCausalLM.from_config(CONFIGS[family]).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "q_proj" in name or "k_proj" in name:
+            if any(part in name for part in ("q_proj", "k_proj", "qkv_proj", "query_key_value")):
                 weight.mul_(12)
     return model
 

@@ -94,7 +94,7 @@ def test_mass_options_follow_their_definitions(reader):
 
 
 def test_saved_and_loaded_is_equal(reader, fitted, tmp_path):
-    routehead, report = fitted
+    routehead, report, _ = fitted
     routehead.save(tmp_path, reader, MODEL, report)
     loaded = RouteHead.load(tmp_path, reader, MODEL)
     scores = reader.read(QUERY, DOCUMENTS)
@@ -103,7 +103,7 @@ def test_saved_and_loaded_is_equal(reader, fitted, tmp_path):
 
 
 def test_a_router_of_another_model_or_prompt_is_refused(reader, fitted, tokenizer, tmp_path):
-    routehead, report = fitted
+    routehead, report, _ = fitted
     routehead.save(tmp_path, reader, MODEL, report)
     with pytest.raises(TeacherError, match=r"fitted for model .*'version': '1'.*'version': '2'"):
         RouteHead.load(tmp_path, reader, {**MODEL, "version": "2"})
