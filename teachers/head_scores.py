@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from teachers.attention import AttentionRecorder, Span, use_recorded_attention
 from teachers.errors import TeacherError
 from teachers.prompt import ListPrompt, PromptBuilder, PromptSettings, cut_words
+from teachers.windows import DocumentWeights, cut_windows, merge_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class HeadScores:
         all_heads: ICR's score, (documents): the same mask, taken on the sum over all heads read.
         state: mean hidden state of the query's own tokens at the state layer, (hidden,).
         truncated: words cut off each document, (documents), int64.
-        tokens: tokens of the list's longer prompt.
+        tokens: tokens read: of the list's longer prompt, added up over windows and orders.
     """
 
     real: Tensor
@@ -86,25 +87,41 @@ class HeadReader:
         return HeadReader(self._model, tokenizer, settings, max(depth, self.state_layer + 1), self.state_layer)
 
     def read(self, query: str, documents: Sequence[str]) -> HeadScores:
-        """Head scores of ``documents``; they do not depend on the order in which the documents are given.
+        """Head scores of ``documents``; unless the settings keep the caller's order, it does not matter.
+
+        A list longer than one prompt is read in windows, see `teachers.windows`.
 
         Raises:
-            TeacherError: no document, or a prompt longer than the model's context.
+            TeacherError: no document, or documents too long for a window.
         """
         if not documents:
             raise TeacherError("an empty candidate list has no head scores")
-        texts = canonical_order(query, documents)
-        prompt = self.prompts.build(query, texts)
-        if prompt.token_count > self._context:
-            raise TeacherError(
-                f"the prompt of {len(texts)} documents has {prompt.token_count} tokens and the model reads "
-                f"{self._context}; lower max_document_words or the number of candidates"
-            )
-        weights, state = self._forward(prompt)
-        columns = torch.tensor([texts.index(text) for text in documents])
-        max_words = self.prompts.settings.max_document_words
-        cut = torch.tensor([cut_words(text, max_words)[1] for text in documents])
-        return _per_document(weights, prompt, columns, state, cut)
+        settings = self.prompts.settings
+        cut = torch.tensor([cut_words(text, settings.max_document_words)[1] for text in documents])
+        readings = []
+        for order in range(settings.orders):
+            texts = reading_order(query, documents, settings, order)
+            columns = torch.tensor([texts.index(text) for text in documents])
+            readings.append(self._read_in_order(query, texts, columns, cut))
+        return readings[0] if len(readings) == 1 else _mean(readings)
+
+    def _read_in_order(self, query: str, texts: list[str], columns: Tensor, cut: Tensor) -> HeadScores:
+        prompts = self._windows(query, texts)
+        passes = [self._forward(prompt) for prompt in prompts]
+        read = merge_windows([weights for weights, _ in passes], self.prompts.settings.window_overlap)
+        state = torch.stack([state for _, state in passes]).mean(0)
+        return _per_document(read, columns, state, cut, sum(prompt.token_count for prompt in prompts))
+
+    def _windows(self, query: str, texts: list[str]) -> list[ListPrompt]:
+        """One prompt if it fits, else one for each window."""
+        settings = self.prompts.settings
+        limit = min(self._context, settings.window_tokens or self._context)
+        whole = self.prompts.build(query, texts)
+        if whole.token_count <= limit:
+            return [whole]
+        room = limit - (whole.token_count - sum(whole.lengths))
+        ranges = cut_windows(whole.lengths, room, settings.window_overlap)
+        return [self.prompts.build(query, texts[start:end]) for start, end in ranges]
 
     def describe(self) -> dict[str, Any]:
         """What head scores depend on beside the list: the prompt, the layers, the number type."""
@@ -116,8 +133,8 @@ class HeadReader:
         }
 
     @torch.inference_mode()
-    def _forward(self, prompt: ListPrompt) -> tuple[Tensor, Tensor]:
-        """Weights (2, layers, heads, keys) of the real and the null query, and the query state (hidden,)."""
+    def _forward(self, prompt: ListPrompt) -> tuple[DocumentWeights, Tensor]:
+        """Weights of the real and the null query, and the query state (hidden,)."""
         device = self._model.device
         # a cache built without the config keeps every key, also of sliding layers, so spans stay absolute
         cache = DynamicCache()
@@ -139,24 +156,39 @@ class HeadReader:
                 "layers; only models whose layers all use transformers' attention interface can be read"
             )
         start, end = prompt.query_tokens
-        return recorder.stacked().cpu(), captured[0][0, start:end].float().mean(0).cpu()
+        spans = [(begin - keys[0], stop - keys[0]) for begin, stop in prompt.spans]
+        return DocumentWeights(recorder.stacked().cpu(), spans), captured[0][0, start:end].float().mean(0).cpu()
 
 
-def canonical_order(query: str, documents: Sequence[str]) -> list[str]:
+def canonical_order(query: str, documents: Sequence[str], order: int = 0) -> list[str]:
     """The distinct documents in an order that depends on the query and the texts alone.
 
-    Equal texts are read once, so that they get equal scores wherever they stood.
+    Equal texts are read once, so that they get equal scores wherever they stood. ``order`` numbers further orders of
+    the same list.
     """
     texts = sorted(set(documents))
-    seed = hashlib.sha256("\x00".join([query, *texts]).encode("utf-8", "surrogatepass")).digest()
-    random.Random(seed).shuffle(texts)
+    content = "\x00".join([query, *texts, *([str(order)] if order else [])])
+    random.Random(hashlib.sha256(content.encode("utf-8", "surrogatepass")).digest()).shuffle(texts)
     return texts
 
 
-def _per_document(weights: Tensor, prompt: ListPrompt, columns: Tensor, state: Tensor, cut: Tensor) -> HeadScores:
-    """Sum token weights (2, layers, heads, keys) over each document's span; ``columns`` maps documents to spans."""
-    offset = prompt.spans[0][0]
-    spans = [(start - offset, end - offset) for start, end in prompt.spans]
+def reading_order(query: str, documents: Sequence[str], settings: PromptSettings, order: int = 0) -> list[str]:
+    """The distinct documents as they stand in the prompt."""
+    if settings.order == "best_last":
+        return list(dict.fromkeys(documents))[::-1]
+    return canonical_order(query, documents, order)
+
+
+def _mean(readings: Sequence[HeadScores]) -> HeadScores:
+    """The mean of several readings of one list; tokens add up."""
+    names = ("real", "null", "masked", "all_heads", "state")
+    means = {name: torch.stack([getattr(reading, name) for reading in readings]).mean(0) for name in names}
+    return replace(readings[0], **means, tokens=sum(reading.tokens for reading in readings))
+
+
+def _per_document(read: DocumentWeights, columns: Tensor, state: Tensor, cut: Tensor, tokens: int) -> HeadScores:
+    """Sum token weights over each document's span; ``columns`` maps documents to spans."""
+    weights, spans = read.weights, read.spans
     calibrated = weights[0] - weights[1]
     return HeadScores(
         real=_span_sums(weights[0], spans)[..., columns],
@@ -165,7 +197,7 @@ def _per_document(weights: Tensor, prompt: ListPrompt, columns: Tensor, state: T
         all_heads=_masked_sums(calibrated.sum((0, 1)), spans)[columns],
         state=state,
         truncated=cut,
-        tokens=prompt.token_count,
+        tokens=tokens,
     )
 
 

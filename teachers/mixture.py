@@ -106,13 +106,12 @@ class MixedTeacher:
 
     def judge(self, query: str, documents: Sequence[str]) -> list[dict[str, Any]]:
         """As `HeadTeacher.judge`, with the mixed score."""
-        # over distinct texts in a fixed order: means over documents then round alike whatever order the caller gave
-        distinct = sorted(set(documents))
-        judged = self.teacher.judge(query, distinct)
-        mixed = self._mix(query, distinct, torch.tensor([judgment["score"] for judgment in judged])).tolist()
-        answers = {
-            text: {**judgment, "score": score} for text, judgment, score in zip(distinct, judged, mixed, strict=True)
-        }
+        distinct = list(dict.fromkeys(documents))
+        judged = dict(zip(distinct, self.teacher.judge(query, distinct), strict=True))
+        # mixed in a fixed order: means over documents then round alike, whatever order the caller gave
+        texts = sorted(judged)
+        mixed = self._mix(query, texts, torch.tensor([judged[text]["score"] for text in texts])).tolist()
+        answers = {text: {**judged[text], "score": score} for text, score in zip(texts, mixed, strict=True)}
         return [dict(answers[document]) for document in documents]
 
     def score_read(self, query: str, documents: Sequence[str], read: HeadScores) -> Tensor:

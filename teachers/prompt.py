@@ -10,12 +10,13 @@ Source: Chen, Gutierrez, Su, Attention in Large Language Models Yields Efficient
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from transformers import PreTrainedTokenizerBase
 
 from teachers.attention import Span
@@ -35,11 +36,31 @@ class PromptSettings(BaseModel):
         "Please find the paragraphs above that answer the following query.", description="stands before the query"
     )
     null_query: str = Field("N/A", min_length=1, description="content-free query whose attention is subtracted")
+    null_instruction: bool = Field(
+        True,
+        description="the null query stands behind the instruction too; published results differ on which is better",
+    )
     query_span: Literal["query", "suffix"] = Field(
         "query", description="tokens whose attention is read: the query's own, or all from the instruction on"
     )
     max_document_words: PositiveInt = Field(100, description="words of a document that are read")
     max_query_words: PositiveInt = Field(64, description="words of a query that are read")
+    order: Literal["seeded", "best_last"] = Field(
+        "seeded",
+        description="of the documents: drawn from query and texts alone, so that the caller's order never matters; or "
+        "the caller's order with its first document last, as published results have it",
+    )
+    orders: PositiveInt = Field(1, description="seeded orders that are read and averaged")
+    window_tokens: PositiveInt | None = Field(
+        None, description="longest prompt read at once, longer lists are read in windows; none: the model's context"
+    )
+    window_overlap: PositiveInt = Field(3, description="documents that neighbouring windows share")
+
+    @model_validator(mode="after")
+    def _one_order_of_the_callers(self) -> Self:
+        if self.order == "best_last" and self.orders > 1:
+            raise ValueError(f"orders is {self.orders}, but the caller's order is one; give order: seeded")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,12 @@ class ListPrompt:
     null_suffix: list[int]
     null_rows: Span
     query_tokens: Span
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens that each document adds to the prompt, its number and line breaks included."""
+        starts = [start for start, _ in self.spans]
+        return [end - start for start, end in itertools.pairwise([*starts, len(self.prefix)])]
 
     @property
     def token_count(self) -> int:
@@ -86,8 +113,8 @@ class PromptBuilder:
             ids += self._data(cut_words(document, self.settings.max_document_words)[0])
             spans.append((start, len(ids)))
             ids += self._data("\n")
-        suffix, query_tokens = self._suffix(cut_words(query, self.settings.max_query_words)[0])
-        null_suffix, null_tokens = self._suffix(self.settings.null_query)
+        suffix, query_tokens = self._suffix(cut_words(query, self.settings.max_query_words)[0], instructed=True)
+        null_suffix, null_tokens = self._suffix(self.settings.null_query, self.settings.null_instruction)
         whole = self.settings.query_span == "suffix"
         rows = (0, len(suffix)) if whole else query_tokens
         null_rows = (0, len(null_suffix)) if whole else null_tokens
@@ -99,8 +126,8 @@ class PromptBuilder:
         shape = [self._before, self._after, self.settings.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
 
-    def _suffix(self, query: str) -> tuple[list[int], Span]:
-        ids = self._data(f"\n{self.settings.instruction}\n\nQuery:")
+    def _suffix(self, query: str, instructed: bool) -> tuple[list[int], Span]:
+        ids = self._data(f"\n{self.settings.instruction}\n\nQuery:" if instructed else "\nQuery:")
         start = len(ids)
         ids += self._data(f" {query}")
         end = len(ids)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from teachers.baselines import HeadRanker
-from teachers.head_scores import HeadReader, HeadScores, canonical_order
+from teachers.head_scores import HeadReader, HeadScores, reading_order
 
 
 class HeadTeacher:
@@ -35,8 +35,8 @@ class HeadTeacher:
         Raises:
             TeacherError: no document, or a list too long for the model.
         """
-        # ranked in canonical order: sums over documents then round alike, whatever order the caller gave
-        distinct = canonical_order(query, documents)
+        # ranked in the order read: sums over documents then round alike, whatever order the caller gave
+        distinct = reading_order(query, documents, self.reader.prompts.settings)
         scores = self.reader.read(query, distinct)
         ranked = self.ranker.score(scores).tolist()
         missing = (calibrated_mass(scores, self.ranker) <= 0).tolist()

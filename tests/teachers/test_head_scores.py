@@ -13,11 +13,11 @@ QUERY = "w7 w8 w9"
 DOCUMENTS = ["w1 w2 w3 w4", "w5 w6", "w7 w20 w21 w22 w23 w24 w25 w26", "w30 w31 w32"]
 
 
-def expected_masses(family, tokenizer, query, documents):
+def expected_masses(family, tokenizer, query, documents, texts=None):
     """real, null and masked mass by the definitions, from whole maps of two separate prompts."""
     model = build(family)
     reader = HeadReader(build(family), tokenizer, SETTINGS)
-    texts = canonical_order(query, documents)
+    texts = texts or canonical_order(query, documents)
     prompt = reader.prompts.build(query, texts)
     model.set_attn_implementation("eager")
     rows = []
@@ -98,10 +98,72 @@ def test_reading_leaves_the_model_as_it_was(tokenizer):
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
-def test_a_list_beyond_the_context_is_refused_with_its_size(tokenizer):
+def uniform_reader(tokenizer, **settings):
+    """A reader of a model that spreads its attention evenly over all that it may see."""
+    model = build("llama")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "q_proj" in name:
+                weight.zero_()
+    return HeadReader(model, tokenizer, PromptSettings(**{**SETTINGS.model_dump(), **settings}))
+
+
+def test_a_list_beyond_the_context_is_read_in_windows_on_one_scale(tokenizer):
+    documents = [f"w{n} w1 w2" + " w3" * (n % 3) for n in range(90)]
+    scores = uniform_reader(tokenizer).read(QUERY, documents)
+    # even attention: every document draws as its tokens do, in whatever window it stood, and all as in one long prompt
+    per_token = scores.real / torch.tensor([float(len(document.split())) for document in documents])
+    torch.testing.assert_close(per_token, per_token[:1, :1, :1].expand_as(per_token), rtol=1e-4, atol=0)
+    prompt = uniform_reader(tokenizer).prompts.build(QUERY, documents)
+    assert prompt.token_count > 512
+    rows = range(len(prompt.prefix) + prompt.rows[0], len(prompt.prefix) + prompt.rows[1])
+    expected = sum(1 / (row + 1) for row in rows) / len(rows)
+    assert float(per_token[0, 0, 0]) == pytest.approx(expected, rel=0.03)
+
+
+def test_windows_do_not_depend_on_the_callers_order(tokenizer):
+    reader = HeadReader(build("llama"), tokenizer, PromptSettings(**{**SETTINGS.model_dump(), "window_tokens": 60}))
+    documents = [f"w{n} w1 w2 w3" for n in range(20)]
+    one, other = reader.read(QUERY, documents), reader.read(QUERY, documents[::-1])
+    assert torch.equal(one.real.flip(-1), other.real)
+    assert one.tokens > 60
+
+
+def test_documents_too_long_for_a_window_are_refused(tokenizer):
+    reader = HeadReader(build("llama"), tokenizer, PromptSettings(**{**SETTINGS.model_dump(), "window_tokens": 40}))
+    with pytest.raises(TeacherError, match="lower max_document_words or raise window_tokens"):
+        reader.read(QUERY, [f"w{n} w1 w2 w3 w4 w5" for n in range(20)])
+
+
+def test_several_orders_are_averaged(tokenizer):
+    read = HeadReader(build("llama"), tokenizer, PromptSettings(**{**SETTINGS.model_dump(), "orders": 2})).read
     reader = HeadReader(build("llama"), tokenizer, SETTINGS)
-    with pytest.raises(TeacherError, match=r"prompt of 90 documents has \d+ tokens and the model reads 512"):
-        reader.read(QUERY, [f"w{n} w1 w2 w3" for n in range(90)])
+    singles = []
+    for order in range(2):
+        texts = canonical_order(QUERY, DOCUMENTS, order)
+        columns = torch.tensor([texts.index(text) for text in DOCUMENTS])
+        singles.append(reader._read_in_order(QUERY, texts, columns, torch.zeros(4)).real)
+    assert not torch.allclose(*singles)
+    torch.testing.assert_close(read(QUERY, DOCUMENTS).real, (singles[0] + singles[1]) / 2)
+
+
+def test_the_callers_order_can_be_kept_with_the_first_document_last(tokenizer):
+    real, null, _ = expected_masses("llama", tokenizer, QUERY, DOCUMENTS, texts=DOCUMENTS[::-1])
+    settings = PromptSettings(**{**SETTINGS.model_dump(), "order": "best_last"})
+    scores = HeadReader(build("llama"), tokenizer, settings).read(QUERY, DOCUMENTS)
+    torch.testing.assert_close(scores.real, real, rtol=0, atol=1e-5)
+    torch.testing.assert_close(scores.null, null, rtol=0, atol=1e-5)
+
+
+def test_the_null_query_can_stand_without_the_instruction(tokenizer):
+    settings = PromptSettings(**{**SETTINGS.model_dump(), "null_instruction": False})
+    prompts = HeadReader(build("llama"), tokenizer, settings).prompts
+    prompt = prompts.build(QUERY, DOCUMENTS)
+    instruction = tokenizer("w101", add_special_tokens=False).input_ids[0]
+    assert instruction in prompt.suffix
+    assert instruction not in prompt.null_suffix
+    start, end = prompt.null_rows
+    assert tokenizer.decode(prompt.null_suffix[start:end]).strip() == "w103"
 
 
 def test_an_empty_list_is_refused(tokenizer):
