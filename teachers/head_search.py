@@ -76,6 +76,55 @@ def rank_heads(lists: JudgedLists, cutoff: int = 10) -> Tensor:
     return means.argsort(descending=True, stable=True)
 
 
+def rank_heads_by_mass(lists: JudgedLists) -> Tensor:
+    """Heads from best to worst by mean mass on a list's relevant documents; (heads,) indices.
+
+    ``lists`` hold masses, not z-scores: `FeatureSettings(mass="masked", normalise="none")` gives the published rule.
+
+    Source: Zhang, Xiong et al., Query-Focused Retrieval Heads Improve Long-Context Reasoning and Re-ranking, EMNLP
+    2025 (the first of the two rules in its public code).
+    """
+    relevant = (lists.gains > 0).float()
+    mass = torch.einsum("qhd,qd->qh", lists.features, relevant) / relevant.sum(1, keepdim=True).clamp_min(1)
+    return mass.double().mean(0).argsort(descending=True, stable=True)
+
+
+def rank_heads_contrastively(lists: JudgedLists, temperature: float) -> Tensor:
+    """Heads from best to worst by the share of a relevant document among itself and the others; (heads,) indices.
+
+    The share is that of a softmax of mass / ``temperature`` over the one relevant document and all that are not
+    relevant, averaged over a list's relevant documents and then over lists. ``lists`` hold masses under the query
+    alone: `FeatureSettings(mass="raw", normalise="none")`.
+
+    Source: CoRe heads (arXiv 2510.02219).
+    """
+    logits = lists.features / temperature
+    relevant = (lists.gains > 0) & lists.valid
+    others = logits.masked_fill((relevant | ~lists.valid)[:, None], -torch.inf).logsumexp(-1, keepdim=True)
+    share = (logits - torch.logaddexp(logits, others)).exp() * relevant[:, None]
+    per_list = share.sum(-1) / relevant.sum(1, keepdim=True).clamp_min(1)
+    return per_list.double().mean(0).argsort(descending=True, stable=True)
+
+
+def search_static_set(lists: JudgedLists, settings: SearchSettings, max_heads: int) -> list[int]:
+    """One head set for all queries, by the forward selection that `search_sets` makes for each query.
+
+    Selection stops at ``max_heads`` or when no head raises the mean objective.
+    """
+    chosen: list[int] = []
+    total = torch.zeros(len(lists), 1, lists.features.shape[2])
+    best = -torch.inf
+    while len(chosen) < min(max_heads, lists.features.shape[1]):
+        value = _objective((total + lists.features) / (len(chosen) + 1), lists, settings).double().mean(0)
+        value[chosen] = -torch.inf
+        if float(value.max()) <= best + _LEAST_GAIN:
+            break
+        best, head = float(value.max()), int(value.argmax())
+        chosen.append(head)
+        total = total + lists.features[:, head, None]
+    return chosen
+
+
 def search_sets(lists: JudgedLists, settings: SearchSettings) -> Tensor:
     """The head set of each query by forward selection and swaps, bool, (queries, heads).
 

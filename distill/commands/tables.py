@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from teachers.comparison import Comparison
+
+_BOUNDS = ("oracle_random", "oracle_heads")
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> Table:
@@ -29,4 +34,23 @@ def metrics_table(metrics: Mapping[str, Any]) -> Table:
             "" if found is None else f"{found:.3f}",
             "" if seconds is None else f"{seconds:.4f}",
         )
+    return table
+
+
+def comparison_table(comparison: Comparison, lists: int, candidates: int) -> Table:
+    """One row a way of using heads, from worst to best: nDCG@10 and the paired difference to the learned weights."""
+    means, gains = comparison.means(), comparison.gains()
+    count = len(next(iter(comparison.quality.values())))
+    table = Table(
+        title=f"{count} of {lists} queries (those with a relevant document among {candidates} candidates), held-out "
+        "nDCG@10 with standard errors",
+        title_justify="left",
+    )
+    table.add_column("method")
+    for column in ("nDCG@10", "±", "vs static_weights", "±"):
+        table.add_column(column, justify="right")
+    for name in sorted(means, key=lambda name: (name in _BOUNDS, means[name][0])):
+        label = f"{name} (bound)" if name in _BOUNDS else name
+        (mean, error), (gain, gain_error) = means[name], gains[name]
+        table.add_row(label, f"{mean:.3f}", f"{error:.3f}", f"{gain:+.3f}", f"{gain_error:.3f}")
     return table

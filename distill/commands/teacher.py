@@ -54,3 +54,32 @@ def fit(
         + (f", mixture {mixture.mixed:.3f}" if mixture else ""),
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+@app.command()
+def report(
+    teacher: Annotated[Path, typer.Argument(help="folder of a fitted teacher")],
+    collection: Annotated[Path, typer.Option(help="BEIR folder")],
+    run: Annotated[Path, typer.Option(help="TREC run with the candidates of judged queries")],
+    split: Annotated[str, typer.Option(help="split whose judged queries are ranked")] = "train",
+    candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
+    limit: Annotated[int | None, typer.Option(help="most queries", min=1)] = None,
+    folds: Annotated[int, typer.Option(help="parts of the queries, each ranked by what the others fitted", min=2)] = 5,
+) -> None:
+    """Compare every way of using the heads, cross-validated; head scores that the folder holds are not read again."""
+    from distill.collections.beir import read_beir
+    from distill.collections.trec import check_run, read_run
+    from distill.commands.tables import comparison_table
+    from distill.progress import progress_bar
+    from distill.stages.candidates import top
+    from distill.stages.teacher_report import compare_methods
+    from teachers.comparison import ComparisonSettings
+
+    console = Console()
+    loaded, ranked = read_beir(collection), read_run(run)
+    check_run(ranked, loaded, str(run))
+    qrels = loaded.split(split)
+    lists = top(ranked, list(qrels)[:limit], candidates)
+    with progress_bar(console, "teacher", "lists") as advance:
+        comparison = compare_methods(loaded, lists, qrels, teacher, ComparisonSettings(folds=folds), advance)
+    console.print(comparison_table(comparison, len(lists), candidates))
