@@ -149,8 +149,8 @@ def test_help_answers_without_loading_torch():
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "train encoder", "train decoder",
-     "data docstrings", "data show", "data convert"],
+    ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "teacher report", "train encoder",
+     "train decoder", "data docstrings", "data show", "data convert"],
 )  # fmt: skip
 def test_every_command_explains_itself(distill, command):
     code, shown, _ = distill(*command.split(), "--help")
@@ -165,7 +165,12 @@ def test_the_steps_of_a_recipe_can_be_typed(distill, beir_folder, causal_folder,
 
     assert distill("first-stage", beir_folder, "--out", run, "--depth", 8)[0] == 0
     fit = ("teacher", "fit", *house, "--model", causal_folder, "--limit", 16, "--candidates", 6)
-    assert distill(*fit, "--out", teacher)[0] == 0
+    code, shown, _ = distill(*fit, "--mix-first-stage", "--out", teacher)
+    assert code == 0
+    assert ", mixture 1.000" in shown  # BM25 alone ranks this house perfectly
+    code, shown, _ = distill("teacher", "report", teacher, *house, "--limit", 16, "--candidates", 6, "--folds", 4)
+    assert code == 0
+    assert all(name in shown for name in ("first_stage", "contrastive_heads", "routehead", "oracle_heads (bound)"))
     code, shown, _ = distill("label", *house, "--teacher", teacher, "--out", labels, "--candidates", 6)
     assert code == 0
     assert "16 queries are left out: the teacher was fitted on their judgments" in shown
