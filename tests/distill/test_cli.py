@@ -149,8 +149,8 @@ def test_help_answers_without_loading_torch():
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "teacher report", "train encoder",
-     "train decoder", "data docstrings", "data show", "data convert"],
+    ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "teacher adopt",
+     "teacher report", "train encoder", "train decoder", "data docstrings", "data show", "data convert"],
 )  # fmt: skip
 def test_every_command_explains_itself(distill, command):
     code, shown, _ = distill(*command.split(), "--help")
@@ -192,6 +192,38 @@ def test_the_steps_of_a_recipe_can_be_typed(distill, beir_folder, causal_folder,
     assert "20 pairs" in shown
     assert len(json.loads((tmp_path / "exported" / "parity.json").read_text())) == 20
     assert distill("export", decoder, *house, "--out", tmp_path / "exported")[0] == 2
+
+
+def test_a_teacher_can_be_adopted_without_judgments(distill, beir_folder, causal_folder, tmp_path):
+    run, heads, labels = tmp_path / "bm25.run", tmp_path / "heads.json", tmp_path / "labels"
+    features = {"mass": "calibrated", "normalise": "zscore"}
+    heads.write_text(json.dumps({"method": "static_heads", "heads": {"0.1": 0.5, "1.0": 0.5}, "features": features}))
+    adopt = ("teacher", "adopt", heads, "--model", causal_folder, "--out", tmp_path / "teacher")
+    code, shown, _ = distill(*adopt)
+    assert code == 0
+    assert "2 heads from" in shown
+    assert distill("first-stage", beir_folder, "--out", run, "--depth", 8)[0] == 0
+    label = ("label", "--collection", beir_folder, "--run", run, "--teacher", tmp_path / "teacher", "--out", labels)
+    code, shown, _ = distill(*label, "--candidates", 6)
+    assert code == 0
+    assert "48 lists (0 stood already)" in shown
+    code, _, error = distill(*label, "--method", "mixture")
+    assert code == 2
+    assert "this teacher has no method mixture; it has all_heads, static_heads" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("heads", "said"),
+    [
+        ("qrhead-nobody", "neither a file nor a published head set; published are qrhead-llama"),
+        ("qrhead-qwen3-8b-nq", r"head 21\.31 is not in a model of \d layers"),
+    ],
+)
+def test_heads_that_cannot_be_adopted_are_named(distill, causal_folder, tmp_path, heads, said):
+    code, _, error = distill("teacher", "adopt", heads, "--model", causal_folder, "--out", tmp_path / "teacher")
+    assert code == 2
+    assert re.search(said, one_line(error))
+    assert not (tmp_path / "teacher").exists()
 
 
 def test_the_packaged_recipes_are_valid():

@@ -1,0 +1,57 @@
+"""Head sets that papers have published for well-known models, so that a teacher can start without judged queries.
+
+Sets found on one collection can share few heads with those found on another: fit your own where you have judgments.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+
+from teachers.baselines import WeightedHeads
+from teachers.errors import TeacherError
+from teachers.features import FeatureSettings
+from teachers.heads import Head
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedHeads:
+    """One published set, with equal weights.
+
+    Args:
+        model: hub id of the model that the heads are of.
+        heads: layer and index, both zero-based, best first.
+        source: where the set was published.
+    """
+
+    model: str
+    heads: tuple[Head, ...]
+    source: str
+
+    def ranker(self, features: FeatureSettings) -> WeightedHeads:
+        """The set as a ranker."""
+        return WeightedHeads(self.heads, (1.0 / len(self.heads),) * len(self.heads), features, "static_heads")
+
+
+def published_heads() -> dict[str, PublishedHeads]:
+    """Every published set that comes with this package, by name."""
+    content = json.loads(resources.files("teachers").joinpath("published_heads.json").read_text(encoding="utf-8"))
+    return {
+        name: PublishedHeads(entry["model"], tuple(map(Head.parse, entry["heads"].split())), entry["source"])
+        for name, entry in content.items()
+    }
+
+
+def check_heads(heads: WeightedHeads, layers: int, heads_per_layer: int) -> None:
+    """Make sure that a model of this size has the heads.
+
+    Raises:
+        TeacherError: it has not; the message names the first one.
+    """
+    for head in heads.heads:
+        if head.layer >= layers or head.index >= heads_per_layer:
+            raise TeacherError(
+                f"head {head} is not in a model of {layers} layers with {heads_per_layer} heads each; these heads "
+                "belong to another model"
+            )
