@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from distill.collections.collection import Collection, Qrels, Run
 from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer, runs_bf16_fast
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from teachers.mixture import MixedTeacher, MixtureReport
     from teachers.teacher import HeadTeacher
 
-METHODS = ("all_heads", "static_heads", "static_weights", "routehead", "mixture")
 Method = Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 _SETTINGS = "teacher.json"
 _MIXTURE = "mixture.json"
