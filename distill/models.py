@@ -83,11 +83,7 @@ def load_config(reference: ModelReference, trust_remote_code: bool = False) -> P
     """
     from transformers import AutoConfig
 
-    options: dict[str, Any] = {"gguf_file": reference.gguf_file} if reference.gguf_file else {}
-    try:
-        return AutoConfig.from_pretrained(reference.location, trust_remote_code=trust_remote_code, **options)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
+    return _from_pretrained(AutoConfig, reference, trust_remote_code)
 
 
 def load_tokenizer(reference: ModelReference, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
@@ -98,9 +94,13 @@ def load_tokenizer(reference: ModelReference, trust_remote_code: bool = False) -
     """
     from transformers import AutoTokenizer
 
+    return _from_pretrained(AutoTokenizer, reference, trust_remote_code)
+
+
+def _from_pretrained(loader: Any, reference: ModelReference, trust_remote_code: bool) -> Any:
     options: dict[str, Any] = {"gguf_file": reference.gguf_file} if reference.gguf_file else {}
     try:
-        return AutoTokenizer.from_pretrained(reference.location, trust_remote_code=trust_remote_code, **options)
+        return loader.from_pretrained(reference.location, trust_remote_code=trust_remote_code, **options)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
 

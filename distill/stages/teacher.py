@@ -19,9 +19,9 @@ from teachers.errors import TeacherError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from teachers.fitting import FitReport
+    from teachers.fitting import FitReport, RouteHeadSettings
     from teachers.head_scores import HeadReader
-    from teachers.mixture import MixedTeacher, MixtureReport
+    from teachers.mixture import MixedTeacher, MixtureReport, Opinion
     from teachers.teacher import HeadTeacher
 
 Method = Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"]
@@ -76,21 +76,25 @@ def fit_teacher(
     from teachers.routehead import RouteHead
     from teachers.score_store import HeadScoreStore, read_lists
 
+    # opened first: a pre-ranker that is missing is known before hours of reading, not after
+    opinions = open_opinions(section.mix, collection, run) if section.mix else {}
     reader, model = open_reader(section)
     store = HeadScoreStore(folder / "scores")
-    scores = list(read_lists(reader, texts(collection, run), store, on_progress))
+    lists = texts(collection, run)
+    scores = list(read_lists(reader, lists, store, on_progress))
     gains = [gains_of(list(candidates), qrels.get(query_id, {})) for query_id, candidates in run.items()]
     settings = section.routehead
     routehead, report, held_out = RouteHead.fit(scores, gains, settings)
     routehead.save(folder, reader, model, report)
-    lists = judged_lists(scores, gains, settings.features).with_relevant()
+    judged = judged_lists(scores, gains, settings.features).with_relevant()
     heads = reader.heads_per_layer
-    fit_static_heads(lists, heads, section.static_heads, settings.features).save(folder / _STATIC_HEADS)
-    fit_static_weights(lists, heads, settings.static, settings.features).save(folder / _STATIC_WEIGHTS)
+    fit_static_heads(judged, heads, section.static_heads, settings.features).save(folder / _STATIC_HEADS)
+    fit_static_weights(judged, heads, settings.static, settings.features).save(folder / _STATIC_WEIGHTS)
     mixed = None
-    if section.mix is not None:
-        taught = {query_id: run[query_id] for query_id, gain in zip(run, gains, strict=True) if any(gain)}
-        mixed = _fit_mixture(section, collection, taught, qrels, held_out, folder)
+    if opinions:
+        taught = [place for place, gain in enumerate(gains) if any(gain)]
+        taught_lists, taught_gains = [lists[place] for place in taught], [gains[place] for place in taught]
+        mixed = _fit_mixture(opinions, taught_lists, taught_gains, held_out, settings, folder)
     _write_settings(section, list(run), folder)
     return report, mixed
 
@@ -129,21 +133,22 @@ def adopt_teacher(heads: str, section: TeacherSection, folder: Path) -> tuple[st
 
 
 def _fit_mixture(
-    section: TeacherSection, collection: Collection, run: Run, qrels: Qrels, held_out: Sequence[Tensor], folder: Path
+    opinions: Mapping[str, Opinion],
+    lists: Sequence[tuple[str, list[str]]],
+    gains: Sequence[Sequence[float]],
+    held_out: Sequence[Tensor],
+    settings: RouteHeadSettings,
+    folder: Path,
 ) -> MixtureReport:
-    """Learn the mixture on the run's queries, whose held-out head scores are given, and write it into ``folder``."""
+    """Learn the mixture on lists that hold a relevant document, given their held-out head scores, and write it."""
     import torch
 
-    from teachers.fitting import gains_of
     from teachers.mixture import HEADS, fit_mixture
 
-    assert section.mix is not None
-    lists = texts(collection, run)
     scores = {HEADS: list(held_out)}
-    for name, opinion in open_opinions(section.mix, collection, run).items():
+    for name, opinion in opinions.items():
         scores[name] = [torch.tensor(list(opinion.score_pairs(query, documents))) for query, documents in lists]
-    gains = [gains_of(list(candidates), qrels[query_id]) for query_id, candidates in run.items()]
-    mixture, report = fit_mixture(scores, gains, section.routehead.router.folds, section.routehead.seed)
+    mixture, report = fit_mixture(scores, gains, settings.router.folds, settings.seed)
     content = {"weights": mixture.weights, "fit": asdict(report)}
     (folder / _MIXTURE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return report
