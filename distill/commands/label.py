@@ -18,7 +18,7 @@ def label(
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=1)] = 20,
     method: Annotated[
         Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"] | None,
-        typer.Option(help="how heads are used; default: the mixture if one was fitted, else routehead"),
+        typer.Option(help="how heads are used; default: the last of these that the teacher holds"),
     ] = None,
     part_lists: Annotated[int, typer.Option(help="lists written at once: what a killed job may lose", min=1)] = 16,
     retry_failed: Annotated[bool, typer.Option(help="read lists again that failed before")] = False,

@@ -111,12 +111,14 @@ def adopt_teacher(heads: str, section: TeacherSection, folder: Path) -> tuple[st
         Where the set comes from, and its number of heads.
 
     Raises:
-        TeacherError: no such set, no readable file, or heads that the model does not have.
+        TeacherError: ``folder`` holds a teacher, no such set, no readable file, or heads that the model does not have.
         ModelError: the model cannot be found.
     """
     from teachers.baselines import WeightedHeads
     from teachers.published import check_heads, published_heads
 
+    if (folder / _SETTINGS).exists():
+        raise TeacherError(f"{folder}: holds a teacher already; give a new folder")
     published = published_heads()
     if heads in published:
         ranker, source = published[heads].ranker(section.routehead.features), published[heads].source

@@ -202,6 +202,9 @@ def test_a_teacher_can_be_adopted_without_judgments(distill, beir_folder, causal
     code, shown, _ = distill(*adopt)
     assert code == 0
     assert "2 heads from" in shown
+    code, _, error = distill(*adopt)
+    assert code == 2
+    assert "holds a teacher already" in one_line(error)
     assert distill("first-stage", beir_folder, "--out", run, "--depth", 8)[0] == 0
     label = ("label", "--collection", beir_folder, "--run", run, "--teacher", tmp_path / "teacher", "--out", labels)
     code, shown, _ = distill(*label, "--candidates", 6)
