@@ -88,8 +88,12 @@ def bm25_run(
     found = {query_id: index.search(query, depth) for query_id, query in queries.items()}
     without = [query_id for query_id, scores in found.items() if not scores]
     if without:
-        log.warning("%d of %d queries match no document and get no candidates: %s",
-                    len(without), len(found), ", ".join(without[:10]) + (" ..." if len(without) > 10 else ""))
+        log.warning(
+            "%d of %d queries match no document and get no candidates: %s",
+            len(without),
+            len(found),
+            ", ".join(without[:10]) + (" ..." if len(without) > 10 else ""),
+        )
     return {query_id: scores for query_id, scores in found.items() if scores}
 
 

@@ -25,6 +25,10 @@ _STEPS = 300
 _LEARNING_RATE = 0.02
 
 
+QRHEAD_FEATURES = FeatureSettings(mass="masked", normalise="none")
+"""What the published static sets sum over."""
+
+
 class HeadRanker(Protocol):
     """Turns the head scores of one list into document scores."""
 
@@ -123,10 +127,14 @@ class StaticWeightsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # 5-fold nDCG@10 with pools of 16, 24, 32, 40, 64, 128 at this L1: .735 .740 .746 .739 .729 .738 on 216 lists of
-    # WikiQA train, .725 .737 .718 .705 .682 .673 on 68 docstring lists
-    pool_size: PositiveInt = Field(32, description="best single heads that get a weight")
-    l1: NonNegativeFloat = Field(0.04, description="pull of each weight towards zero")
+    # nDCG@10 on 271 lists of WikiQA with 80, 300 and 600 training lists: 32 heads .750 .768 .770 at the first L1 and
+    # .747 .769 .781 at the second, all 198 heads .737 .781 .787 and .717 .776 .783
+    pool_sizes: tuple[PositiveInt, ...] = Field(
+        (32, 256), min_length=1, description="best single heads that get a weight: the numbers to try"
+    )
+    l1: tuple[NonNegativeFloat, ...] = Field(
+        (0.02, 0.005), min_length=1, description="pull of each weight towards zero: the strengths to try"
+    )
 
 
 def select_features(scores: HeadScores, heads: Sequence[Head], settings: FeatureSettings) -> Tensor:
@@ -143,20 +151,9 @@ def best_heads(lists: JudgedLists, heads_per_layer: int, count: int) -> list[Hea
     return [Head(*divmod(int(flat), heads_per_layer)) for flat in rank_heads(lists)[:count]]
 
 
-def fit_static_heads(lists: JudgedLists, heads_per_layer: int, count: int, features: FeatureSettings) -> WeightedHeads:
-    """The ``count`` best single heads, equally weighted (QRHead)."""
-    heads = tuple(best_heads(lists, heads_per_layer, count))
-    return WeightedHeads(heads, (1.0 / len(heads),) * len(heads), features, "static_heads")
-
-
-def fit_static_weights(
-    lists: JudgedLists, heads_per_layer: int, settings: StaticWeightsSettings, features: FeatureSettings
-) -> WeightedHeads:
-    """Signed weights over the best single heads, by the listwise cross-entropy of the ranking, with L1."""
-    heads = tuple(best_heads(lists, heads_per_layer, settings.pool_size))
-    pooled = lists.of_heads(flat_indices(heads, heads_per_layer))
-    learned = learn_weights(pooled, settings.l1)
-    return WeightedHeads(heads, tuple(learned.tolist()), features, "static_weights")
+def equal_weights(heads: Sequence[Head]) -> WeightedHeads:
+    """The heads' masked calibrated mass, averaged: how QRHead ranks with its set, the mask taken for each head."""
+    return WeightedHeads(tuple(heads), (1.0 / len(heads),) * len(heads), QRHEAD_FEATURES, "static_heads")
 
 
 def learn_weights(lists: JudgedLists, l1: float) -> Tensor:

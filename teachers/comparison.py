@@ -1,4 +1,4 @@
-"""Compares the ways of using heads on the same head scores, every one of them fitted on other queries than it ranks."""
+"""Ranks judged lists by every way of using a teacher's heads, each fitted on other queries than it ranks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from teachers.baselines import learn_weights
+from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, JudgedLists, judged_lists
 from teachers.fitting import RouteHeadSettings, fit_router
 from teachers.head_scores import HeadScores
 from teachers.head_search import (
-    ndcg,
     rank_heads,
     rank_heads_by_mass,
     rank_heads_contrastively,
@@ -22,8 +21,13 @@ from teachers.head_search import (
     search_static_set,
 )
 from teachers.heads import flat_indices
+from teachers.mixture import HEADS, learn_mixture
 
 REFERENCE = "static_weights"
+"""The row that all others are compared with: what RouteHead starts from."""
+
+BOUNDS = ("oracle_random", "oracle_heads")
+"""Rows that see the judgments which they are measured on."""
 
 
 class ComparisonSettings(BaseModel):
@@ -35,110 +39,125 @@ class ComparisonSettings(BaseModel):
     heads: PositiveInt = Field(16, description="heads of the sets of best single heads, and most of the searched set")
     core_heads: PositiveInt = Field(8, description="heads of the contrastive set")
     core_temperature: PositiveFloat = Field(0.001, description="of the contrastive rule's softmax")
-    random_sets: PositiveInt = Field(20, description="random head sets that the random row is the mean of")
     seed: int = Field(0, description="of the folds and of the random sets")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """nDCG@10 of each query, (queries,), by way of ranking; only queries with a relevant candidate count."""
+class _Ground:
+    """Lists with a relevant document as z-scores, as masked calibrated mass and as raw mass, and other rankers' scores.
 
-    quality: dict[str, Tensor]
-
-    def means(self) -> dict[str, tuple[float, float]]:
-        """Mean and standard error of each row."""
-        return {name: _mean_and_error(values) for name, values in self.quality.items()}
-
-    def gains(self, reference: str = REFERENCE) -> dict[str, tuple[float, float]]:
-        """Mean of the paired difference to ``reference`` and its standard error."""
-        return {name: _mean_and_error(values - self.quality[reference]) for name, values in self.quality.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Views:
-    """The same lists as z-scores, as masked calibrated mass and as raw mass."""
+    Args:
+        opinions: by name, one tensor (documents,) a list; ``gains`` likewise.
+    """
 
     features: JudgedLists
     masked: JudgedLists
     raw: JudgedLists
+    opinions: dict[str, list[Tensor]]
+    gains: list[Sequence[float]]
 
-    def take(self, queries: Tensor) -> _Views:
-        return _Views(self.features.take(queries), self.masked.take(queries), self.raw.take(queries))
+    def take(self, queries: Tensor) -> _Ground:
+        places = queries.tolist()
+        return _Ground(
+            self.features.take(queries), self.masked.take(queries), self.raw.take(queries),
+            {name: [rows[place] for place in places] for name, rows in self.opinions.items()},
+            [self.gains[place] for place in places],
+        )  # fmt: skip
 
 
-def compare_rankers(
+def rank_out_of_fold(
     scores: Sequence[HeadScores],
     gains: Sequence[Sequence[float]],
     others: Mapping[str, Sequence[Tensor]],
     routehead: RouteHeadSettings,
     settings: ComparisonSettings,
-) -> Comparison:
-    """Held-out nDCG@10 of every way of using heads, by cross-validation; what RouteHead chooses, it chooses within.
+) -> dict[str, list[Tensor]]:
+    """Document scores of every list under every way of using heads, by cross-validation.
 
-    Rows: those of ``others``, ``random_heads``, ``all_heads`` (ICR), ``mass_heads`` and ``best_heads`` (the two rules
-    of QRHead), ``contrastive_heads`` (CoRe), ``searched_heads``, ``static_weights``, ``routehead``. Two bounds see
-    the judgments they are measured on: ``oracle_heads`` picks the best set for each query, ``oracle_random`` does the
-    same among random rankers of the same number, which shows how much of that is luck.
+    What a way chooses (heads, weights, RouteHead's capacity), it chooses on the other folds. Rows: those of
+    ``others``; ``random_heads``, ``all_heads`` (ICR), ``mass_heads`` and ``best_heads`` (the two rules of QRHead),
+    ``contrastive_heads`` (CoRe), ``searched_heads``, ``static_weights``, ``routehead``; ``routehead+first`` and so
+    on, RouteHead mixed with one more of ``others`` each time; `BOUNDS`. ``oracle_heads`` picks the best set for each
+    query; ``oracle_random`` does so among random rankers of the same number, which shows how much of that is luck.
 
     Args:
-        scores: head scores of all lists.
+        scores: head scores of lists that hold a relevant document.
         gains: relevance of each list's documents.
         others: scores of each list's documents (documents,) by rankers that need no fit, such as the first stage.
         routehead: RouteHead's settings.
         settings: folds and the sizes of the sets.
 
     Raises:
-        TeacherError: too few lists with a relevant document.
+        TeacherError: too few lists, or one without a relevant document.
     """
-    taught = [place for place, gain in enumerate(gains) if any(gain)]
-    kept, kept_gains = [scores[place] for place in taught], [gains[place] for place in taught]
-    views = _Views(
-        judged_lists(kept, kept_gains, routehead.features),
-        judged_lists(kept, kept_gains, FeatureSettings(mass="masked", normalise="none")),
-        judged_lists(kept, kept_gains, FeatureSettings(mass="raw", normalise="none")),
+    if not all(any(gain) for gain in gains):
+        raise TeacherError("a list without a relevant document teaches nothing; leave it out")
+    ground = _Ground(
+        judged_lists(scores, gains, routehead.features),
+        judged_lists(scores, gains, FeatureSettings(mass="masked", normalise="none")),
+        judged_lists(scores, gains, FeatureSettings(mass="raw", normalise="none")),
+        {name: list(rows) for name, rows in others.items()},
+        list(gains),
     )
-    lists = views.features
-    ranked = {name: _padded([rows[place] for place in taught], lists) for name, rows in others.items()}
-    ranked["all_heads"] = _padded([entry.all_heads for entry in kept], lists)
-    quality = {name: _ndcg(values[:, None], lists)[:, 0] for name, values in ranked.items()}
-    quality["random_heads"] = _random_sets(lists, settings)
+    ranked = {**ground.opinions, "all_heads": [entry.all_heads for entry in scores]}
     generator = torch.Generator().manual_seed(settings.seed)
-    fold_of = torch.randperm(len(lists), generator=generator) % settings.folds
+    fold_of = torch.randperm(len(scores), generator=generator) % settings.folds
     for fold in range(settings.folds):
         held = (fold_of == fold).nonzero()[:, 0]
-        per_layer = kept[0].real.shape[1]
-        fitted = _held_out(
-            views.take((fold_of != fold).nonzero()[:, 0]), lists.take(held), per_layer, routehead, settings
+        heads_per_layer = scores[0].real.shape[1]
+        rows = _held_out(
+            ground.take((fold_of != fold).nonzero()[:, 0]), ground.take(held), heads_per_layer, routehead, settings
         )
-        for name, values in fitted.items():
-            quality.setdefault(name, torch.zeros(len(lists)))[held] = values
-    return Comparison({name: values.double() for name, values in quality.items()})
+        for name, values in rows.items():
+            row = ranked.setdefault(name, [torch.empty(0)] * len(scores))
+            for place, value in zip(held.tolist(), values, strict=True):
+                row[place] = value
+    return ranked
 
 
 def _held_out(
-    train: _Views, held: JudgedLists, heads_per_layer: int, routehead: RouteHeadSettings, settings: ComparisonSettings
-) -> dict[str, Tensor]:
-    """nDCG of each held-out query under every way that is fitted on ``train``."""
-    ranking = rank_heads(train.features)
-    pool = ranking[: routehead.static.pool_size].tolist()
-    pooled, target = train.features.of_heads(pool), held.of_heads(pool)
-    sets = {
-        "mass_heads": rank_heads_by_mass(train.masked)[: settings.heads].tolist(),
-        "best_heads": ranking[: settings.heads].tolist(),
-        "contrastive_heads": rank_heads_contrastively(train.raw, settings.core_temperature)[
-            : settings.core_heads
-        ].tolist(),
-        "searched_heads": [pool[at] for at in search_static_set(pooled, routehead.search, settings.heads)],
+    train: _Ground, held: _Ground, heads_per_layer: int, routehead: RouteHeadSettings, settings: ComparisonSettings
+) -> dict[str, list[Tensor]]:
+    """Scores of the held-out lists under every way that is fitted on ``train``."""
+    pool = rank_heads(train.features)[: routehead.search.pool_size].tolist()
+    target = held.features.of_heads(pool)
+    found = search_static_set(train.features.of_heads(pool), routehead.search, settings.heads)
+    core = rank_heads_contrastively(train.raw, settings.core_temperature)[: settings.core_heads]
+    ranked = {
+        "mass_heads": _mean_of(rank_heads_by_mass(train.masked)[: settings.heads], held.masked),
+        "best_heads": _mean_of(rank_heads(train.masked)[: settings.heads], held.masked),
+        "contrastive_heads": _mean_of(core, held.raw),
+        "searched_heads": _mean_of(torch.tensor(found), target),
+        "random_heads": _random_sets(held.features, settings),
     }
-    ranked = {name: held.features[:, heads].mean(1) for name, heads in sets.items()}
-    ranked[REFERENCE] = torch.einsum("h,qhd->qd", learn_weights(pooled, routehead.static.l1), target.features)
-    fitted = fit_router(train.features, heads_per_layer, routehead)
-    ranked["routehead"] = fitted.router.rank(held.of_heads(flat_indices(fitted.heads, heads_per_layer)))
     ranked["oracle_heads"] = _oracle(target, routehead)
     noise = torch.randn(target.features.shape, generator=torch.Generator().manual_seed(settings.seed))
-    random = JudgedLists(noise, target.valid, target.gains, target.states)
-    ranked["oracle_random"] = _oracle(random, routehead)
-    return {name: _ndcg(values[:, None], held)[:, 0] for name, values in ranked.items()}
+    ranked["oracle_random"] = _oracle(JudgedLists(noise, target.valid, target.gains, target.states), routehead)
+    fitted = fit_router(train.features, heads_per_layer, routehead)
+    pooled = held.features.of_heads(flat_indices(fitted.heads, heads_per_layer))
+    ranked[REFERENCE] = torch.einsum("h,qhd->qd", fitted.router.static, pooled.features)
+    ranked["routehead"] = fitted.router.rank(pooled)
+    rows = {name: _unpadded(values, held.features) for name, values in ranked.items()}
+    return rows | _mixed(train, held, _unpadded(fitted.held_out, train.features), rows["routehead"])
+
+
+def _mixed(
+    train: _Ground, held: _Ground, train_heads: Sequence[Tensor], held_heads: Sequence[Tensor]
+) -> dict[str, list[Tensor]]:
+    """The heads' score mixed with the first opinion, with the first two, and so on; weights learned on ``train``."""
+    rows = {}
+    for count in range(1, len(train.opinions) + 1):
+        names = list(train.opinions)[:count]
+        mixture = learn_mixture({HEADS: train_heads, **{name: train.opinions[name] for name in names}}, train.gains)
+        rows["+".join(["routehead", *names])] = [
+            mixture.score({HEADS: score, **{name: held.opinions[name][place] for name in names}})
+            for place, score in enumerate(held_heads)
+        ]
+    return rows
+
+
+def _mean_of(heads: Tensor, lists: JudgedLists) -> Tensor:
+    return lists.features[:, heads].mean(1)
 
 
 def _oracle(lists: JudgedLists, routehead: RouteHeadSettings) -> Tensor:
@@ -147,23 +166,11 @@ def _oracle(lists: JudgedLists, routehead: RouteHeadSettings) -> Tensor:
 
 
 def _random_sets(lists: JudgedLists, settings: ComparisonSettings) -> Tensor:
-    """Mean nDCG of each query over random head sets, (queries,)."""
+    """Scores (queries, documents) of a random head set, another one for each query."""
     generator = torch.Generator().manual_seed(settings.seed)
-    count = lists.features.shape[1]
-    sets = [torch.randperm(count, generator=generator)[: settings.heads] for _ in range(settings.random_sets)]
-    return _ndcg(torch.stack([lists.features[:, heads].mean(1) for heads in sets], 1), lists).mean(1)
+    chosen = torch.rand(lists.features.shape[:2], generator=generator).argsort(1) < settings.heads
+    return torch.einsum("qh,qhd->qd", chosen.float(), lists.features)
 
 
-def _padded(rows: Sequence[Tensor], lists: JudgedLists) -> Tensor:
-    padded = torch.zeros(lists.gains.shape)
-    for place, row in enumerate(rows):
-        padded[place, : len(row)] = row
-    return padded
-
-
-def _ndcg(scores: Tensor, lists: JudgedLists) -> Tensor:
-    return ndcg(scores, lists, 10)
-
-
-def _mean_and_error(values: Tensor) -> tuple[float, float]:
-    return float(values.mean()), float(values.std() / len(values) ** 0.5)
+def _unpadded(scores: Tensor, lists: JudgedLists) -> list[Tensor]:
+    return [row[valid] for row, valid in zip(scores, lists.valid, strict=True)]

@@ -12,19 +12,28 @@ from torch import Tensor
 
 from teachers.head_scores import HeadScores
 
+# Added before a logarithm: a document that a sliding window hides has no mass. Floors from 1e-8 to 1e-3 rank alike.
+_LEAST_MASS = 1e-5
+
 
 class FeatureSettings(BaseModel):
     """How a head's mass on a document becomes a feature."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mass: Literal["calibrated", "raw", "masked", "log_ratio"] = Field(
-        "calibrated",
-        description="mass under the query minus mass under the null query; raw: without the null query; masked: "
-        "calibrated without outlying tokens; log_ratio: log of real over null",
+    # 5-fold nDCG@10 of learned weights over all 198 heads on 871 lists of WikiQA: log and centre .799, log and zscore
+    # .791, masked .776, raw .771, calibrated .767; over 32 heads .782 and .770 against .765. The order is the same with
+    # 40 to 600 training lists.
+    mass: Literal["log", "calibrated", "raw", "masked", "log_ratio"] = Field(
+        "log",
+        description="log of the mass under the query; calibrated: mass under the query minus mass under the null "
+        "query; raw: without the null query; masked: calibrated without outlying tokens; log_ratio: log of real over "
+        "null",
     )
-    normalise: Literal["zscore", "none"] = Field(
-        "zscore", description="per head over the query's candidates, so that every head speaks equally loud"
+    normalise: Literal["centre", "zscore", "none"] = Field(
+        "centre",
+        description="per head over the query's candidates; centre: less the mean, so that a head that is sure speaks "
+        "louder; zscore: also over the standard deviation, so that every head speaks equally loud",
     )
 
 
@@ -64,9 +73,9 @@ class JudgedLists:
 def head_features(scores: HeadScores, settings: FeatureSettings) -> Tensor:
     """One list's features, (layers x heads, documents), layers outermost."""
     mass = _mass(scores, settings.mass).flatten(0, 1)
-    if settings.normalise == "none":
-        return mass
-    return zscore(mass)
+    if settings.normalise == "zscore":
+        return zscore(mass)
+    return mass - mass.mean(-1, keepdim=True) if settings.normalise == "centre" else mass
 
 
 def zscore(values: Tensor) -> Tensor:
@@ -96,10 +105,12 @@ def judged_lists(
 
 
 def _mass(scores: HeadScores, kind: str) -> Tensor:
+    if kind == "log":
+        return (scores.real + _LEAST_MASS).log()
     if kind == "raw":
         return scores.real
     if kind == "masked":
         return scores.masked
     if kind == "log_ratio":
-        return (scores.real + 1e-8).log() - (scores.null + 1e-8).log()
+        return (scores.real + _LEAST_MASS).log() - (scores.null + _LEAST_MASS).log()
     return scores.real - scores.null

@@ -14,7 +14,7 @@ from torch import Tensor
 from teachers.baselines import StaticWeightsSettings, best_heads, learn_weights
 from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, JudgedLists
-from teachers.head_search import SearchSettings, ndcg, soft_labels
+from teachers.head_search import SearchSettings, ndcg, rank_heads, soft_labels
 from teachers.heads import Head, flat_indices
 from teachers.router import Router, RouterSettings, train_router, untrained_router
 
@@ -40,17 +40,25 @@ class FitReport:
     Args:
         queries: lists with a relevant document, the only ones that teach.
         static: mean held-out nDCG of the static weights; ``routed``: of the chosen router.
-        components, epochs, threshold: what was chosen.
+        pool, l1: what was chosen for the static weights; components, epochs, threshold: for the router.
         heads_per_query: mean number of heads open under the chosen threshold, on the queries fitted.
     """
 
     queries: int
     static: float
     routed: float
+    pool: int
+    l1: float
     components: int
     epochs: int
     threshold: float
     heads_per_query: float
+
+
+@dataclass(frozen=True, slots=True)
+class _StaticChoice:
+    pool_size: int
+    l1: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class _Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What a router is trained on: the pool, the lists narrowed to it, their static weights and pseudo labels."""
+    """What a router is trained on: the pool, the lists narrowed to it, its static weights, labels of its best."""
 
     heads: list[Head]
     lists: JudgedLists
@@ -92,37 +100,72 @@ def fit_router(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSett
         TeacherError: fewer lists with a relevant document than folds.
     """
     lists = lists.with_relevant()
-    folds = settings.router.folds
-    if len(lists) < 2 * folds:
+    least = 2 * settings.router.folds
+    if len(lists) < least:
         raise TeacherError(
-            f"{len(lists)} candidate lists hold a relevant document and {2 * folds} are the least to fit a router on; "
+            f"{len(lists)} candidate lists hold a relevant document and {least} are the least to fit a router on; "
             "give more judged queries or deeper candidate lists"
         )
-    choice, static, routed, held_out = _choose(lists, heads_per_layer, settings)
-    ground = _prepare(lists, heads_per_layer, settings)
+    folds = _folds(lists, settings)
+    static_choice = _choose_static(lists, folds, settings)
+    choice, static, routed, held_out = _choose(lists, folds, heads_per_layer, static_choice, settings)
+    ground = _prepare(lists, heads_per_layer, static_choice, settings)
     epochs = choice.step * settings.router.check_every
     router = _train(ground, settings, choice.components, epochs)[-1]
     router = replace(router, threshold=choice.threshold)
     opened = float((router.head_weights(ground.lists.states) != 0).float().sum(1).mean())
-    report = FitReport(len(lists), static, routed, choice.components, epochs, choice.threshold, opened)
+    report = FitReport(
+        len(lists), static, routed, len(ground.heads), static_choice.l1, choice.components, epochs, choice.threshold,
+        opened,
+    )  # fmt: skip
     logger.info("fitted: %s", report)
     return FittedRouter(ground.heads, router, report, held_out)
 
 
+def _folds(lists: JudgedLists, settings: RouteHeadSettings) -> list[tuple[Tensor, Tensor]]:
+    """Places of the lists trained on and of those held out, for each fold."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    fold_of = torch.randperm(len(lists), generator=generator) % settings.router.folds
+    held = [fold_of == fold for fold in range(settings.router.folds)]
+    return [((~own).nonzero()[:, 0], own.nonzero()[:, 0]) for own in held]
+
+
+def _choose_static(
+    lists: JudgedLists, folds: Sequence[tuple[Tensor, Tensor]], settings: RouteHeadSettings
+) -> _StaticChoice:
+    """The pool size and L1 whose static weights rank held-out lists best; of equals the smaller pool."""
+    sizes = sorted({min(size, lists.features.shape[1]) for size in settings.static.pool_sizes})
+    choices = [_StaticChoice(size, l1) for size in sizes for l1 in sorted(settings.static.l1, reverse=True)]
+    if len(choices) == 1:
+        return choices[0]
+    totals = dict.fromkeys(choices, 0.0)
+    for train, held in folds:
+        ranking = rank_heads(lists.take(train))
+        for choice in choices:
+            pool = ranking[: choice.pool_size].tolist()
+            weights = learn_weights(lists.take(train).of_heads(pool), choice.l1)
+            target = lists.take(held).of_heads(pool)
+            ranked = torch.einsum("h,qhd->qd", weights, target.features)
+            totals[choice] += float(ndcg(ranked[:, None], target, settings.search.cutoff).sum())
+    return max(choices, key=lambda choice: round(totals[choice], 6))
+
+
 def _choose(
-    lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
+    lists: JudgedLists,
+    folds: Sequence[tuple[Tensor, Tensor]],
+    heads_per_layer: int,
+    static: _StaticChoice,
+    settings: RouteHeadSettings,
 ) -> tuple[_Choice, float, float, Tensor]:
     """The choice with the best mean held-out nDCG, that mean for the static weights and for it, its held-out scores.
 
     A trained router is chosen only where it beats the static weights by ``least_gain`` standard errors of the paired
     difference: among so many choices one always looks better by luck.
     """
-    generator = torch.Generator().manual_seed(settings.seed)
-    fold_of = torch.randperm(len(lists), generator=generator) % settings.router.folds
     scores: dict[_Choice, Tensor] = {}
-    for fold in range(settings.router.folds):
-        train, held = (fold_of != fold).nonzero()[:, 0], (fold_of == fold).nonzero()[:, 0]
-        for choice, values in _held_out(lists.take(train), lists.take(held), heads_per_layer, settings).items():
+    for train, held in folds:
+        ground = _prepare(lists.take(train), heads_per_layer, static, settings)
+        for choice, values in _held_out(ground, lists.take(held), heads_per_layer, settings).items():
             scores.setdefault(choice, torch.zeros_like(lists.gains))[held] = values
     cutoff = settings.search.cutoff
     held_out = {choice: ndcg(values[:, None], lists, cutoff)[:, 0].double() for choice, values in scores.items()}
@@ -137,10 +180,9 @@ def _choose(
 
 
 def _held_out(
-    train: JudgedLists, held: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
+    ground: _Ground, held: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings
 ) -> dict[_Choice, Tensor]:
-    """Scores (queries, documents) of the held-out lists under every choice, trained on ``train`` alone."""
-    ground = _prepare(train, heads_per_layer, settings)
+    """Scores (queries, documents) of the held-out lists under every choice, trained on ``ground`` alone."""
     target = held.of_heads(flat_indices(ground.heads, heads_per_layer))
     scores: dict[_Choice, Tensor] = {}
     for components in settings.router.components:
@@ -150,10 +192,11 @@ def _held_out(
     return scores
 
 
-def _prepare(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSettings) -> _Ground:
-    heads = best_heads(lists, heads_per_layer, settings.static.pool_size)
+def _prepare(lists: JudgedLists, heads_per_layer: int, choice: _StaticChoice, settings: RouteHeadSettings) -> _Ground:
+    heads = best_heads(lists, heads_per_layer, choice.pool_size)
     pooled = lists.of_heads(flat_indices(heads, heads_per_layer))
-    return _Ground(heads, pooled, learn_weights(pooled, settings.static.l1), soft_labels(pooled, settings.search))
+    searched = pooled.of_heads(range(min(settings.search.pool_size, len(heads))))
+    return _Ground(heads, pooled, learn_weights(pooled, choice.l1), soft_labels(searched, settings.search))
 
 
 def _train(ground: _Ground, settings: RouteHeadSettings, components: int, epochs: int) -> list[Router]:

@@ -19,6 +19,7 @@ class SearchSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    pool_size: PositiveInt = Field(32, description="best single heads that a set is searched among")
     cutoff: PositiveInt = Field(10, description="k of the nDCG@k that a set must raise")
     max_heads: PositiveInt = Field(8, description="most heads in one query's set")
     likelihood_weight: NonNegativeFloat = Field(

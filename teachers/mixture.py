@@ -80,9 +80,13 @@ def fit_mixture(
         held = lists.take((fold_of == fold).nonzero()[:, 0])
         mixed[fold_of == fold] = ndcg(torch.einsum("h,qhd->qd", weights, held.features)[:, None], held, 10)[:, 0]
     alone = dict(zip(scores, ndcg(lists.features, lists, 10).mean(0).tolist(), strict=True))
-    weights = learn_weights(lists, 0.0)
-    mixture = Mixture(dict(zip(scores, weights.tolist(), strict=True)))
-    return mixture, MixtureReport(len(lists), alone, float(mixed.mean()))
+    return learn_mixture(scores, gains), MixtureReport(len(lists), alone, float(mixed.mean()))
+
+
+def learn_mixture(scores: Mapping[str, Sequence[Tensor]], gains: Sequence[Sequence[float]]) -> Mixture:
+    """The weights that minimise the listwise cross-entropy of the mixed ranking; arguments as for `fit_mixture`."""
+    weights = learn_weights(_stacked(scores, gains), 0.0)
+    return Mixture(dict(zip(scores, weights.tolist(), strict=True)))
 
 
 class MixedTeacher:

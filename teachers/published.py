@@ -9,9 +9,8 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-from teachers.baselines import WeightedHeads
+from teachers.baselines import WeightedHeads, equal_weights
 from teachers.errors import TeacherError
-from teachers.features import FeatureSettings
 from teachers.heads import Head
 
 
@@ -29,9 +28,9 @@ class PublishedHeads:
     heads: tuple[Head, ...]
     source: str
 
-    def ranker(self, features: FeatureSettings) -> WeightedHeads:
+    def ranker(self) -> WeightedHeads:
         """The set as a ranker."""
-        return WeightedHeads(self.heads, (1.0 / len(self.heads),) * len(self.heads), features, "static_heads")
+        return equal_weights(self.heads)
 
 
 def published_heads() -> dict[str, PublishedHeads]:

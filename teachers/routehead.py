@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from teachers.baselines import select_features
+from teachers.baselines import WeightedHeads, select_features
 from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, judged_lists
 from teachers.fitting import FitReport, RouteHeadSettings, fit_router
@@ -64,6 +64,10 @@ class RouteHead:
         """Routed score of each document, (documents,)."""
         features = select_features(scores, self.heads, self.features)
         return self.router.head_weights(scores.state[None])[0] @ features
+
+    def static_weights(self) -> WeightedHeads:
+        """What the router starts from: the pool's learned weights, the same for every query."""
+        return WeightedHeads(self.heads, tuple(self.router.static.tolist()), self.features, "static_weights")
 
     def weights(self, scores: HeadScores) -> dict[Head, float]:
         """The heads that are open for this query and their weights."""

@@ -40,7 +40,7 @@ class RouterSettings(BaseModel):
         (0.0, 0.05, 0.1, 0.2, 0.3), min_length=1, description="gates below it are closed: the values to try"
     )
     min_heads: PositiveInt = Field(16, description="heads that a query gets at least")
-    max_heads: PositiveInt = Field(64, description="heads that a query gets at most")
+    max_heads: PositiveInt | None = Field(None, description="heads that a query gets at most; none: the whole pool")
     least_gain: NonNegativeFloat = Field(
         2.0, description="standard errors by which a trained router must beat the static weights to be taken"
     )
@@ -101,7 +101,7 @@ def untrained_router(lists: JudgedLists, static: Tensor, labels: Tensor, setting
     """The router that training starts from: it ranks exactly as the static weights do.
 
     ``W`` is zero, so every query gets the gate sigmoid(b), which the score divides out; b is the log-odds of the
-    head being chosen in ``labels`` (queries, heads).
+    head being chosen in ``labels`` (queries, the pool's first heads).
     """
     center = lists.states.mean(0)
     # full SVD of (queries, hidden): the sign of a direction is arbitrary, so the largest entry is made positive
@@ -109,7 +109,9 @@ def untrained_router(lists: JudgedLists, static: Tensor, labels: Tensor, setting
     directions = directions[:size].T
     directions = directions * directions.gather(0, directions.abs().argmax(0)[None]).sign()
     scale = spread[:size].clamp_min(1e-6) / max(1, len(lists) - 1) ** 0.5
-    share = labels.mean(0).clamp(0.02, 0.98)
+    # heads beyond the searched ones have no label: a gate that is half open can go either way
+    share = torch.full((len(static),), 0.5)
+    share[: labels.shape[1]] = labels.mean(0).clamp(0.02, 0.98)
     generator = torch.Generator().manual_seed(0)
     width = settings.width
     return Router(
@@ -120,7 +122,7 @@ def untrained_router(lists: JudgedLists, static: Tensor, labels: Tensor, setting
         embeddings=torch.randn(len(static), width, generator=generator),
         bias=(share / (1 - share)).log(),
         min_heads=min(settings.min_heads, len(static)),
-        max_heads=max(settings.max_heads, settings.min_heads),
+        max_heads=max(settings.max_heads or len(static), settings.min_heads),
     )
 
 
@@ -154,7 +156,6 @@ def _objective(router: Router, lists: JudgedLists, labels: Tensor, settings: Rou
     ranking = listwise_cross_entropy(torch.einsum("qh,qhd->qd", weights, lists.features), lists)
     # a head is in few of the sets: its rare ones weigh as much as its many zeros
     positive = ((1 - labels).sum() / labels.sum().clamp_min(1e-6)).clamp(1.0, 100.0)
-    imitation = functional.binary_cross_entropy(
-        gates.clamp(1e-6, 1 - 1e-6), labels, weight=labels * positive + (1 - labels), reduction="mean"
-    )
+    searched = gates[:, : labels.shape[1]].clamp(1e-6, 1 - 1e-6)
+    imitation = functional.binary_cross_entropy(searched, labels, weight=labels * positive + (1 - labels))
     return settings.ranking_weight * ranking + settings.label_weight * imitation + settings.sparsity * gates.mean()

@@ -48,9 +48,7 @@ def docstrings(
     from distill.collections.docstrings import DocstringSettings, build_docstring_collection, write_query_log
 
     refuse_existing(out, overwrite)
-    settings = DocstringSettings(
-        documents=documents, train=train, unjudged=unjudged, dev=dev, test=test, seed=seed
-    )
+    settings = DocstringSettings(documents=documents, train=train, unjudged=unjudged, dev=dev, test=test, seed=seed)
     collection = build_docstring_collection(settings)
     write_beir(collection, out)
     write_query_log(collection, out / "query_log.tsv")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from teachers.comparison import Comparison
-
-_BOUNDS = ("oracle_random", "oracle_heads")
+    from distill.evaluation.statistics import Interval
+    from distill.stages.teacher_evaluation import MethodComparison
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> Table:
@@ -37,20 +36,28 @@ def metrics_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def comparison_table(comparison: Comparison, lists: int, candidates: int) -> Table:
-    """One row a way of using heads, from worst to best: nDCG@10 and the paired difference to the learned weights."""
-    means, gains = comparison.means(), comparison.gains()
-    count = len(next(iter(comparison.quality.values())))
+def comparison_table(comparison: MethodComparison) -> Table:
+    """One row a way of using heads, from worst to best, bounds last: nDCG@10 and the difference to the reference."""
+    from teachers.comparison import BOUNDS
+
     table = Table(
-        title=f"{count} of {lists} queries (those with a relevant document among {candidates} candidates), held-out "
-        "nDCG@10 with standard errors",
+        title=f"held-out nDCG@10 over {comparison.judged} judged queries and, *, over the {comparison.answerable} with "
+        f"a relevant document among {comparison.candidates} candidates; 95 % intervals",
         title_justify="left",
     )
-    table.add_column("method")
-    for column in ("nDCG@10", "±", "vs static_weights", "±"):
+    table.add_column("method", overflow="fold")
+    for column in ("judged", "*", "* from-to", f"vs {comparison.reference}", "from-to", "p"):
         table.add_column(column, justify="right")
-    for name in sorted(means, key=lambda name: (name in _BOUNDS, means[name][0])):
-        label = f"{name} (bound)" if name in _BOUNDS else name
-        (mean, error), (gain, gain_error) = means[name], gains[name]
-        table.add_row(label, f"{mean:.3f}", f"{error:.3f}", f"{gain:+.3f}", f"{gain_error:.3f}")
+    rows = comparison.rows
+    for name in sorted(rows, key=lambda name: (name in BOUNDS, rows[name].answerable.mean)):
+        row, gain = rows[name], rows[name].difference.interval
+        table.add_row(
+            f"{name} (bound)" if name in BOUNDS else name,
+            f"{row.judged.mean:.3f}", f"{row.answerable.mean:.3f}", _range(row.answerable, ".3f"),
+            f"{gain.mean:+.3f}", _range(gain, "+.3f"), f"{row.difference.p_value:.4f}",
+        )  # fmt: skip
     return table
+
+
+def _range(interval: Interval, form: str) -> str:
+    return f"{interval.low:{form}} {interval.high:{form}}"

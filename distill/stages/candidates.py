@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from distill.collections.collection import Collection, Run
+from distill.collections.collection import Collection, Qrels, Run
 from distill.collections.trec import ranking
 from labeling.pre_rank import pre_rank
 
@@ -24,6 +24,14 @@ def pre_ranked(run: Run, query_ids: Iterable[str], depth: int, bottom: int) -> R
         query_id: {doc_id: run[query_id][doc_id] for doc_id in pre_rank(run[query_id], depth - bottom, bottom)}
         for query_id in query_ids
         if run.get(query_id)
+    }
+
+
+def judgments_from(ranking_run: Run, relevant: int) -> Qrels:
+    """Judgments read off a stronger ranker's run: its first ``relevant`` documents, graded ``relevant`` down to 1."""
+    return {
+        query_id: {doc_id: relevant - place for place, doc_id in enumerate(ranking(scores)[:relevant])}
+        for query_id, scores in ranking_run.items()
     }
 
 

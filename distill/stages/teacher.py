@@ -70,7 +70,7 @@ def fit_teacher(
     Raises:
         TeacherError: too few lists hold a relevant document.
     """
-    from teachers.baselines import fit_static_heads, fit_static_weights
+    from teachers.baselines import QRHEAD_FEATURES, best_heads, equal_weights
     from teachers.features import judged_lists
     from teachers.fitting import gains_of
     from teachers.routehead import RouteHead
@@ -86,10 +86,9 @@ def fit_teacher(
     settings = section.routehead
     routehead, report, held_out = RouteHead.fit(scores, gains, settings)
     routehead.save(folder, reader, model, report)
-    judged = judged_lists(scores, gains, settings.features).with_relevant()
-    heads = reader.heads_per_layer
-    fit_static_heads(judged, heads, section.static_heads, settings.features).save(folder / _STATIC_HEADS)
-    fit_static_weights(judged, heads, settings.static, settings.features).save(folder / _STATIC_WEIGHTS)
+    routehead.static_weights().save(folder / _STATIC_WEIGHTS)
+    masses = judged_lists(scores, gains, QRHEAD_FEATURES).with_relevant()
+    equal_weights(best_heads(masses, reader.heads_per_layer, section.static_heads)).save(folder / _STATIC_HEADS)
     mixed = None
     if opinions:
         taught = [place for place, gain in enumerate(gains) if any(gain)]
@@ -121,7 +120,7 @@ def adopt_teacher(heads: str, section: TeacherSection, folder: Path) -> tuple[st
         raise TeacherError(f"{folder}: holds a teacher already; give a new folder")
     published = published_heads()
     if heads in published:
-        ranker, source = published[heads].ranker(section.routehead.features), published[heads].source
+        ranker, source = published[heads].ranker(), published[heads].source
     elif Path(heads).is_file():
         ranker, source = WeightedHeads.load(Path(heads)), heads
     else:

@@ -150,7 +150,7 @@ def test_help_answers_without_loading_torch():
 @pytest.mark.parametrize(
     "command",
     ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "teacher adopt",
-     "teacher report", "train encoder", "train decoder", "data docstrings", "data show", "data convert"],
+     "teacher evaluate", "train encoder", "train decoder", "data docstrings", "data show", "data convert"],
 )  # fmt: skip
 def test_every_command_explains_itself(distill, command):
     code, shown, _ = distill(*command.split(), "--help")
@@ -168,7 +168,22 @@ def test_the_steps_of_a_recipe_can_be_typed(distill, beir_folder, causal_folder,
     code, shown, _ = distill(*fit, "--mix-first-stage", "--out", teacher)
     assert code == 0
     assert ", mixture 1.000" in shown  # BM25 alone ranks this house perfectly
-    code, shown, _ = distill("teacher", "report", teacher, *house, "--limit", 16, "--candidates", 6, "--folds", 4)
+    code, shown, _ = distill(
+        "teacher",
+        "evaluate",
+        teacher,
+        *house,
+        "--limit",
+        16,
+        "--candidates",
+        6,
+        "--folds",
+        4,
+        "--pre-ranker",
+        encoder_folder,
+        "--out",
+        tmp_path / "evaluated",
+    )
     assert code == 0
     assert all(name in shown for name in ("first_stage", "contrastive_heads", "routehead", "oracle_heads (bound)"))
     code, shown, _ = distill("label", *house, "--teacher", teacher, "--out", labels, "--candidates", 6)

@@ -5,14 +5,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from teachers.baselines import AllHeads, WeightedHeads, fit_static_heads, fit_static_weights, learn_weights
+from teachers.baselines import (
+    AllHeads,
+    StaticWeightsSettings,
+    WeightedHeads,
+    best_heads,
+    equal_weights,
+    learn_weights,
+)
 from teachers.errors import TeacherError
-from teachers.features import FeatureSettings, JudgedLists
+from teachers.features import JudgedLists
 from teachers.fitting import RouteHeadSettings, fit_router, gains_of
 from teachers.head_search import SearchSettings, ndcg
+from teachers.heads import Head
 from teachers.router import RouterSettings, train_router, untrained_router
 
 SETTINGS = RouteHeadSettings(
+    static=StaticWeightsSettings(pool_sizes=(8,), l1=(0.04,)),
     search=SearchSettings(bootstraps=2, max_heads=2),
     router=RouterSettings(epochs=200, check_every=20, min_heads=1, learning_rate=0.05, weight_decay=0.0),
 )
@@ -55,7 +64,7 @@ def test_the_router_routes_where_two_kinds_of_queries_need_different_heads():
     fitted = fit_router(train, 4, SETTINGS)
     heads, router, report = fitted.heads, fitted.router, fitted.report
     places = [head.layer * 4 + head.index for head in heads]
-    static = learn_weights(train.of_heads(places), SETTINGS.static.l1)
+    static = learn_weights(train.of_heads(places), 0.04)
     routed = quality(router.rank(test.of_heads(places)), test)
     fixed = quality(torch.einsum("h,qhd->qd", static, test.features[:, places]), test)
     assert routed > fixed + 0.1
@@ -132,14 +141,31 @@ def test_learned_weights_find_the_head_that_ranks():
     assert float(weights[2]) > 5 * float(weights.abs().sort().values[-2])
 
 
-def test_static_fits_name_the_head_that_ranks():
-    lists, features = lists_of(60), FeatureSettings()
-    assert str(fit_static_heads(lists, 4, 1, features).heads[0]) == "0.2"
-    assert str(fit_static_weights(lists, 4, SETTINGS.static, features).heads[0]) == "0.2"
+def test_the_best_head_is_the_one_that_ranks():
+    assert str(best_heads(lists_of(60), 4, 1)[0]) == "0.2"
+
+
+def test_pool_and_l1_are_chosen_by_what_held_out_lists_say():
+    # one head ranks and seven are noise: the pool of one is the better, and of the strengths the one that leaves it be
+    settings = SETTINGS.model_copy(update={"static": StaticWeightsSettings(pool_sizes=(1, 8), l1=(100.0, 0.01))})
+    report = fit_router(lists_of(40), 4, settings).report
+    assert (report.pool, report.l1) == (1, 0.01)
+    # two kinds of queries need two heads
+    wide = fit_router(lists_of(60, kinds=True), 4, settings).report
+    assert wide.pool == 8
+
+
+def test_heads_beyond_the_searched_ones_start_half_open_and_are_trained():
+    lists = lists_of(40, kinds=True)
+    labels = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
+    start = untrained_router(lists, torch.ones(8), labels, SETTINGS.router, 2)
+    torch.testing.assert_close(start.gates(lists.states)[:, 3:], torch.full((40, 5), 0.5))
+    trained = train_router(start, lists, labels, SETTINGS.router, 20)[-1]
+    assert bool((trained.bias[3:] != 0).all())
 
 
 def test_a_head_set_is_read_as_it_was_written(tmp_path):
-    fitted = fit_static_weights(lists_of(20), 4, SETTINGS.static, FeatureSettings())
+    fitted = equal_weights([Head(1, 2), Head(0, 3)])
     fitted.save(tmp_path / "heads.json")
     assert WeightedHeads.load(tmp_path / "heads.json") == fitted
 

@@ -21,7 +21,7 @@ SIZES = {
 @pytest.mark.parametrize("name", published_heads())
 def test_every_published_head_is_in_its_model(name):
     published = published_heads()[name]
-    ranker = published.ranker(FeatureSettings())
+    ranker = published.ranker()
     check_heads(ranker, *SIZES[published.model])
     assert len(set(published.heads)) == 16
     assert sum(ranker.head_weights) == pytest.approx(1)

@@ -1,6 +1,7 @@
 """The teacher as others see it: judging, saving, loading, and head scores that are read only once."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from teachers.baselines import AllHeads, WeightedHeads, select_features
 from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, head_features
 from teachers.fitting import RouteHeadSettings
-from teachers.head_scores import HeadReader
+from teachers.head_scores import HeadReader, HeadScores
 from teachers.heads import Head, depth_of
 from teachers.prompt import PromptSettings
 from teachers.routehead import RouteHead
@@ -73,7 +74,7 @@ def test_a_document_is_missing_where_the_null_query_draws_as_much_attention(read
 
 
 def test_z_scores_have_mean_zero_and_unit_spread(reader):
-    features = head_features(reader.read(QUERY, DOCUMENTS), FeatureSettings())
+    features = head_features(reader.read(QUERY, DOCUMENTS), FeatureSettings(normalise="zscore"))
     torch.testing.assert_close(features.mean(1), torch.zeros(16), atol=1e-5, rtol=0)
     torch.testing.assert_close(features.std(1, unbiased=False), torch.ones(16), atol=1e-4, rtol=0)
 
@@ -87,10 +88,25 @@ def test_mass_options_follow_their_definitions(reader):
     scores = reader.read(QUERY, DOCUMENTS)
     raw = head_features(scores, FeatureSettings(mass="raw", normalise="none"))
     assert torch.equal(raw, scores.real.flatten(0, 1))
-    ratio = head_features(scores, FeatureSettings(mass="log_ratio", normalise="none"))
-    torch.testing.assert_close(ratio, (scores.real / scores.null).log().flatten(0, 1), atol=1e-3, rtol=1e-3)
     one = select_features(scores, [Head(2, 1)], FeatureSettings(mass="raw", normalise="none"))
     assert torch.equal(one[0], scores.real[2, 1])
+
+
+def test_logarithms_follow_their_definitions():
+    # one head: documents with 0.4 and 0.1 of its attention, 0.2 and 0.2 under the null query
+    masses, null = torch.tensor([[[0.4, 0.1]]]), torch.tensor([[[0.2, 0.2]]])
+    scores = HeadScores(masses, null, masses, masses[0, 0], torch.zeros(1), torch.zeros(2), 1)
+    ratio = head_features(scores, FeatureSettings(mass="log_ratio", normalise="none"))
+    torch.testing.assert_close(ratio, torch.tensor([[math.log(2), -math.log(2)]]), atol=2e-4, rtol=0)
+    # the default: the document with four times the mass is log 2 above the mean of the two, the other as far below
+    features = head_features(scores, FeatureSettings())
+    torch.testing.assert_close(features, torch.tensor([[math.log(2), -math.log(2)]]), atol=2e-4, rtol=0)
+
+
+def test_a_document_out_of_sight_has_a_finite_feature():
+    masses = torch.tensor([[[0.4, 0.0]]])
+    scores = HeadScores(masses, masses, masses, masses[0, 0], torch.zeros(1), torch.zeros(2), 1)
+    assert head_features(scores, FeatureSettings()).isfinite().all()
 
 
 def test_saved_and_loaded_is_equal(reader, fitted, tmp_path):

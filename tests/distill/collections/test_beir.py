@@ -11,7 +11,7 @@ from distill.collections.collection import Collection, DataError, Document
 COLLECTION = Collection(
     "tiny",
     {
-        "d1": Document("d1", "A title", "text with\ta tab and \"quotes\""),
+        "d1": Document("d1", "A title", 'text with\ta tab and "quotes"'),
         "d2": Document("d2", "", "둘째 문서", {"year": 2026}),
         "d3": Document("d3", "", ""),
     },

@@ -6,13 +6,13 @@ from distill.collections.docstring_source import Docstring, find_root, read_docs
 
 SOURCES = {
     "__init__.py": "from ._hidden import shown, Shape\n",
-    "_hidden.py": '''
+    "_hidden.py": """
         def shown(): "Exported."
         def kept_back(): "Not exported."
         class Shape:
             "A shape."
             def draw(self): "Draws it."
-    ''',
+    """,
     "open.py": '''
         """The module's own docstring is nobody's known item."""
         def load():
