@@ -41,7 +41,7 @@ def teacher_over_bare_forward(queries: int = 12, documents: int = 20, words: int
 def _bare_forward(reader: HeadReader, query: str, documents: list[str]) -> None:
     """One pass of the real prompt; no recorder, no cache, no null query."""
     prompt = reader.prompts.build(query, canonical_order(query, documents))
-    reader._backbone(input_ids=torch.tensor([prompt.prefix + prompt.suffix]), use_cache=False)
+    reader._pass._backbone(input_ids=torch.tensor([prompt.prefix + prompt.suffix]), use_cache=False)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -54,8 +54,9 @@ def test_padding_is_masked(family, side):
     offset = 7 if side == "left" else 0
     mask = torch.zeros_like(padded)
     mask[:, offset : offset + 40] = 1
-    alone, beside = AttentionRecorder([(30, 38)], (2, 25)), AttentionRecorder(
-        [(30 + offset, 38 + offset)], (2 + offset, 25 + offset)
+    alone, beside = (
+        AttentionRecorder([(30, 38)], (2, 25)),
+        AttentionRecorder([(30 + offset, 38 + offset)], (2 + offset, 25 + offset)),
     )
     positions = (mask.cumsum(1) - 1).clamp_min(0)
     with torch.no_grad():
