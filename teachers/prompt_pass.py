@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from teachers.attention import AttentionRecorder, use_recorded_attention
+from teachers.attention import AttentionRecorder, run_up_to, use_recorded_attention
 from teachers.errors import TeacherError
 from teachers.prompt import ListPrompt
 from teachers.windows import DocumentWeights
@@ -67,9 +67,8 @@ class PromptPass:
         """Keys and values of the documents, twice for each prompt, behind the padding."""
         # a cache built without the config keeps every key, also of sliding layers, so spans stay absolute
         cache = DynamicCache()
-        self._backbone(
-            input_ids=self._ids([prompt.prefix for prompt in prompts]), past_key_values=cache, use_cache=True
-        )
+        ids = self._ids([prompt.prefix for prompt in prompts])
+        run_up_to(self.depth - 1, self._backbone, input_ids=ids, past_key_values=cache, use_cache=True)
         cache.batch_repeat_interleave(2)
         if any(padding):
             _push_right(cache, torch.tensor(padding, device=self._model.device).repeat_interleave(2))
@@ -80,9 +79,13 @@ class PromptPass:
     ) -> Tensor:
         """The state layer's output for the real and null suffix of each prompt in turn, (suffixes, tokens, hidden)."""
         ids = self._ids([suffix for prompt in prompts for suffix in (prompt.suffix, prompt.null_suffix)])
-        places = _places(prompts, padding, ids) if any(padding) else {}
+        inputs: dict[str, Any] = {"input_ids": ids, "past_key_values": cache, "use_cache": True}
+        if any(padding):
+            inputs |= _places(prompts, padding, ids)
+        # the state is a layer's output, so a last layer that gives it must run to its end
+        last = self.depth if self.state_layer == self.depth - 1 else self.depth - 1
         with _output_of(self._backbone.layers[self.state_layer]) as captured:
-            self._backbone(input_ids=ids, past_key_values=cache, use_cache=True, attention_recorder=recorder, **places)
+            run_up_to(last, self._backbone, **inputs, attention_recorder=recorder)
         if recorder.layer_count != self.depth:
             raise TeacherError(
                 f"{self._model.config.model_type} showed the attention of {recorder.layer_count} of {self.depth} "

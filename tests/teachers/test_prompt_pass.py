@@ -14,6 +14,7 @@ from tests.teachers.test_head_scores import DOCUMENTS, QUERY, SETTINGS, expected
 
 FAMILIES = sorted(CONFIGS)
 TENSORS = ("real", "null", "masked", "all_heads", "state", "truncated")
+NORMS = {"gpt_neox": "final_layer_norm"}
 # prompts and queries of different lengths, the shortest prompt shorter than the sliding windows of the families
 LISTS = [
     ("w1 w2 w3 w4 w5 w6", [f"w{n} w{n + 1} w{n + 2}" for n in range(10, 19)]),
@@ -110,6 +111,23 @@ def test_documents_are_read_without_a_mask(lists, tokenizer, monkeypatch):
     HeadReader(build("llama"), tokenizer, SETTINGS).read_many(lists, 10_000)
     # a mask would cost memory that grows with the square of the prompt, and the kernels that know what causal means
     assert masks == [None] * len(masks) != []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("state_layer", "last_calls"), [(1, 0), (2, 1)])
+def test_the_last_layer_is_run_only_as_far_as_it_is_read(family, state_layer, last_calls, tokenizer):
+    model = build(family)
+    calls = []
+    for number, layer in enumerate(model.get_decoder().layers):
+        layer.mlp.register_forward_pre_hook(lambda module, inputs, number=number: calls.append(number))
+    model.get_decoder().get_submodule(NORMS.get(family, "norm")).register_forward_hook(lambda *_: calls.append("norm"))
+    scores = HeadReader(model, tokenizer, SETTINGS, depth=3, state_layer=state_layer).read(QUERY, DOCUMENTS)
+    # documents, then queries; the state layer's output is needed for the queries alone
+    assert [calls.count(number) for number in (0, 1, 2, 3, "norm")] == [2, 2, last_calls, 0, last_calls]
+    whole = HeadReader(build(family), tokenizer, SETTINGS, state_layer=state_layer).read(QUERY, DOCUMENTS)
+    for name in ("real", "null", "masked"):
+        torch.testing.assert_close(getattr(scores, name), getattr(whole, name)[:3], rtol=0, atol=1e-6)
+    torch.testing.assert_close(scores.state, whole.state, rtol=0, atol=1e-6)
 
 
 @pytest.mark.gpu
