@@ -213,17 +213,16 @@ def _mean(readings: Sequence[HeadScores]) -> HeadScores:
 
 def _per_document(read: DocumentWeights, columns: Tensor, state: Tensor, cut: Tensor, tokens: int) -> HeadScores:
     """Sum token weights over each document's span; ``columns`` maps documents to spans."""
-    weights, spans = read.weights.cpu(), read.spans
-    calibrated = weights[0] - weights[1]
-    return HeadScores(
-        real=_span_sums(weights[0], spans)[..., columns],
-        null=_span_sums(weights[1], spans)[..., columns],
-        masked=_masked_sums(calibrated, spans)[..., columns],
-        all_heads=_masked_sums(calibrated.sum((0, 1)), spans)[columns],
-        state=state.cpu(),
-        truncated=cut,
-        tokens=tokens,
-    )
+    calibrated = read.weights[0] - read.weights[1]
+    # summed where the model is: the sums are a hundredth of what they are taken over
+    sums = {
+        "real": _span_sums(read.weights[0], read.spans),
+        "null": _span_sums(read.weights[1], read.spans),
+        "masked": _masked_sums(calibrated, read.spans),
+        "all_heads": _masked_sums(calibrated.sum((0, 1)), read.spans),
+    }
+    per_document = {name: values.cpu()[..., columns] for name, values in sums.items()}
+    return HeadScores(**per_document, state=state.cpu(), truncated=cut, tokens=tokens)
 
 
 def _span_sums(weights: Tensor, spans: Sequence[Span]) -> Tensor:

@@ -51,6 +51,7 @@ class PromptPass:
         Raises:
             TeacherError: not all layers of the model use transformers' attention interface.
         """
+        prompts = [prompt.trimmed() for prompt in prompts]
         longest = max(len(prompt.prefix) for prompt in prompts)
         padding = [longest - len(prompt.prefix) for prompt in prompts]
         rows = [rows for prompt in prompts for rows in (prompt.rows, prompt.null_rows)]

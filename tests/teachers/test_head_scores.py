@@ -13,10 +13,10 @@ QUERY = "w7 w8 w9"
 DOCUMENTS = ["w1 w2 w3 w4", "w5 w6", "w7 w20 w21 w22 w23 w24 w25 w26", "w30 w31 w32"]
 
 
-def expected_masses(family, tokenizer, query, documents, texts=None, dtype=torch.float32):
+def expected_masses(family, tokenizer, query, documents, texts=None, dtype=torch.float32, settings=SETTINGS):
     """real, null and masked mass by the definitions, from whole maps of two separate prompts."""
     model = build(family).to(dtype)
-    reader = HeadReader(build(family), tokenizer, SETTINGS)
+    reader = HeadReader(build(family), tokenizer, settings)
     texts = texts or canonical_order(query, documents)
     prompt = reader.prompts.build(query, texts)
     model.set_attn_implementation("eager")
@@ -47,6 +47,18 @@ def test_scores_equal_those_of_full_eager_maps(family, tokenizer):
     torch.testing.assert_close(scores.real, real, rtol=0, atol=1e-5)
     torch.testing.assert_close(scores.null, null, rtol=0, atol=1e-5)
     torch.testing.assert_close(scores.masked, masked, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+@pytest.mark.parametrize("query_span", ["query", "suffix"])
+@pytest.mark.parametrize("null_instruction", [True, False])
+def test_scores_equal_those_of_full_eager_maps_with_other_settings(family, query_span, null_instruction, tokenizer):
+    changes = {"query_span": query_span, "null_instruction": null_instruction}
+    settings = PromptSettings(**{**SETTINGS.model_dump(), **changes})
+    scores = HeadReader(build(family), tokenizer, settings).read(QUERY, DOCUMENTS)
+    expected = expected_masses(family, tokenizer, QUERY, DOCUMENTS, settings=settings)
+    for name, masses in zip(("real", "null", "masked"), expected, strict=True):
+        torch.testing.assert_close(getattr(scores, name), masses, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))
