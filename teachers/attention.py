@@ -2,17 +2,19 @@
 
 transformers lets an attention function be registered by name and hands unknown keyword arguments of a model call
 through to it. Ours computes the output with the stock ``sdpa`` function and, where a recorder travels with the call,
-recomputes the softmax for the recorder's few rows alone. Models that cap their attention logits, which ``sdpa`` cannot,
-get their output from the same arithmetic as the recorded rows, a block of rows at a time.
+recomputes the softmax for the recorder's few rows alone. Where the number of the last layer that is needed travels with
+it, the pass ends there. Models that cap their attention logits, which ``sdpa`` cannot, get their output from the same
+arithmetic as the recorded rows, a block of rows at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -27,6 +29,10 @@ _BLOCK = 256
 _UNREADABLE = {"s_aux": "attention sinks", "position_bias": "a position bias"}
 
 Span = tuple[int, int]
+
+
+class _PassEnded(Exception):
+    """Leaves the model from inside the last layer that a pass needs."""
 
 
 class AttentionRecorder:
@@ -123,6 +129,7 @@ def _attend(
     value: Tensor,
     attention_mask: Tensor | None,
     attention_recorder: AttentionRecorder | None = None,
+    last_layer: int | None = None,
     softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
@@ -133,6 +140,8 @@ def _attend(
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     if attention_recorder is not None:
         attention_recorder.record(module.layer_idx, query, key, attention_mask, scaling, softcap)
+    if module.layer_idx == last_layer:
+        raise _PassEnded
     if softcap is not None:
         return _capped_attention(query, key, value, attention_mask, scaling, softcap), None
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
@@ -156,3 +165,12 @@ def use_recorded_attention(model: PreTrainedModel) -> None:
     except (ValueError, ImportError) as error:
         name = model.config.get_text_config().model_type
         raise TeacherError(f"{name} cannot use the recording attention: {error}") from error
+
+
+def run_up_to(last_layer: int, backbone: nn.Module, **inputs: Any) -> None:
+    """Run ``backbone``, which has recorded attention, as far as keys and recorded weights of ``last_layer`` need it.
+
+    That layer's attention output and MLP, and whatever comes after it, are left out.
+    """
+    with suppress(_PassEnded):
+        backbone(**inputs, last_layer=last_layer)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from teachers.attention import AttentionRecorder, Span, use_recorded_attention
+from teachers.attention import Span
 from teachers.errors import TeacherError
 from teachers.prompt import ListPrompt, PromptBuilder, PromptSettings, cut_words
+from teachers.prompt_pass import PromptPass, group_by_length
 from teachers.windows import DocumentWeights, cut_windows, merge_windows
 
 
@@ -66,7 +65,6 @@ class HeadReader:
         depth: int | None = None,
         state_layer: int | None = None,
     ) -> None:
-        use_recorded_attention(model)
         config = model.config.get_text_config()
         self.prompts = PromptBuilder(tokenizer, settings)
         self.layer_count: int = config.num_hidden_layers
@@ -78,8 +76,13 @@ class HeadReader:
                 f"depth {self.depth} and state layer {self.state_layer} do not fit a model of {self.layer_count} layers"
             )
         self._context: int = config.max_position_embeddings
-        self._backbone = _cut(model.get_decoder(), self.depth)
+        self._pass = PromptPass(model, self.depth, self.state_layer)
         self._model = model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._model.device
 
     def at_depth(self, depth: int) -> HeadReader:
         """The same reader with a pass that ends after ``depth`` layers, but not before the state layer."""
@@ -94,23 +97,42 @@ class HeadReader:
         Raises:
             TeacherError: no document, or documents too long for a window.
         """
+        return self.read_many([(query, documents)])[0]
+
+    def read_many(
+        self, lists: Sequence[tuple[str, Sequence[str]]], batch_tokens: int | None = None
+    ) -> list[HeadScores]:
+        """Head scores of each (query, documents), as `read` gives them but for rounding, in the order of ``lists``.
+
+        Args:
+            lists: queries, each with its documents.
+            batch_tokens: tokens, padding included, that the documents of one pass may have; a longer prompt is read
+                alone. None reads every prompt alone.
+
+        Raises:
+            TeacherError: a list without a document, or documents too long for a window.
+        """
+        orders = self.prompts.settings.orders
+        readings = [self._prepare(query, documents, order) for query, documents in lists for order in range(orders)]
+        windows = [(number, place) for number, reading in enumerate(readings) for place in range(len(reading.prompts))]
+        prompts = [prompt for reading in readings for prompt in reading.prompts]
+        scores: dict[int, HeadScores] = {}
+        budget = batch_tokens if self._pass.batches else None
+        for group in group_by_length([len(prompt.prefix) for prompt in prompts], budget):
+            for member, read in zip(group, self._pass.run([prompts[member] for member in group]), strict=True):
+                number, place = windows[member]
+                if readings[number].add(place, read):
+                    scores[number] = readings[number].scores()
+        return [_mean([scores[start + order] for order in range(orders)]) for start in range(0, len(readings), orders)]
+
+    def _prepare(self, query: str, documents: Sequence[str], order: int) -> _Reading:
         if not documents:
             raise TeacherError("an empty candidate list has no head scores")
         settings = self.prompts.settings
+        texts = reading_order(query, documents, settings, order)
         cut = torch.tensor([cut_words(text, settings.max_document_words)[1] for text in documents])
-        readings = []
-        for order in range(settings.orders):
-            texts = reading_order(query, documents, settings, order)
-            columns = torch.tensor([texts.index(text) for text in documents])
-            readings.append(self._read_in_order(query, texts, columns, cut))
-        return readings[0] if len(readings) == 1 else _mean(readings)
-
-    def _read_in_order(self, query: str, texts: list[str], columns: Tensor, cut: Tensor) -> HeadScores:
-        prompts = self._windows(query, texts)
-        passes = [self._forward(prompt) for prompt in prompts]
-        read = merge_windows([weights for weights, _ in passes], self.prompts.settings.window_overlap)
-        state = torch.stack([state for _, state in passes]).mean(0)
-        return _per_document(read, columns, state, cut, sum(prompt.token_count for prompt in prompts))
+        columns = torch.tensor([texts.index(text) for text in documents])
+        return _Reading(self._windows(query, texts), settings.window_overlap, columns, cut)
 
     def _windows(self, query: str, texts: list[str]) -> list[ListPrompt]:
         """One prompt if it fits, else one for each window."""
@@ -132,32 +154,35 @@ class HeadReader:
             "dtype": str(self._model.dtype).removeprefix("torch."),
         }
 
-    @torch.inference_mode()
-    def _forward(self, prompt: ListPrompt) -> tuple[DocumentWeights, Tensor]:
-        """Weights of the real and the null query, and the query state (hidden,)."""
-        device = self._model.device
-        # a cache built without the config keeps every key, also of sliding layers, so spans stay absolute
-        cache = DynamicCache()
-        self._backbone(input_ids=torch.tensor([prompt.prefix], device=device), past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(2)
-        keys = (prompt.spans[0][0], prompt.spans[-1][1])
-        recorder = AttentionRecorder([prompt.rows, prompt.null_rows], keys)
-        # padded on the right: under a causal mask no token that is read can see the padding
-        width = max(len(prompt.suffix), len(prompt.null_suffix))
-        rows = [ids + ids[-1:] * (width - len(ids)) for ids in (prompt.suffix, prompt.null_suffix)]
-        with _output_of(self._backbone.layers[self.state_layer]) as captured:
-            self._backbone(
-                input_ids=torch.tensor(rows, device=device), past_key_values=cache, use_cache=True,
-                attention_recorder=recorder,
-            )  # fmt: skip
-        if recorder.layer_count != self.depth:
-            raise TeacherError(
-                f"{self._model.config.model_type} showed the attention of {recorder.layer_count} of {self.depth} "
-                "layers; only models whose layers all use transformers' attention interface can be read"
-            )
-        start, end = prompt.query_tokens
-        spans = [(begin - keys[0], stop - keys[0]) for begin, stop in prompt.spans]
-        return DocumentWeights(recorder.stacked().cpu(), spans), captured[0][0, start:end].float().mean(0).cpu()
+
+@dataclass(slots=True)
+class _Reading:
+    """One order of one list while its windows are read.
+
+    Args:
+        prompts: one for each window.
+        overlap: documents that neighbouring windows share.
+        columns: place in the prompts of each document, (documents,).
+        cut: words cut off each document, (documents,).
+    """
+
+    prompts: list[ListPrompt]
+    overlap: int
+    columns: Tensor
+    cut: Tensor
+    _passes: dict[int, tuple[DocumentWeights, Tensor]] = field(default_factory=dict)
+
+    def add(self, window: int, read: tuple[DocumentWeights, Tensor]) -> bool:
+        """Take in the weights and the query state of one window; whether it was the last one missing."""
+        self._passes[window] = read
+        return len(self._passes) == len(self.prompts)
+
+    def scores(self) -> HeadScores:
+        """Scores over all windows; the tokens' weights, far larger than the documents', are let go."""
+        passes = [self._passes.pop(window) for window in range(len(self.prompts))]
+        merged = merge_windows([weights for weights, _ in passes], self.overlap)
+        state = torch.stack([state for _, state in passes]).mean(0)
+        return _per_document(merged, self.columns, state, self.cut, sum(prompt.token_count for prompt in self.prompts))
 
 
 def canonical_order(query: str, documents: Sequence[str], order: int = 0) -> list[str]:
@@ -188,17 +213,16 @@ def _mean(readings: Sequence[HeadScores]) -> HeadScores:
 
 def _per_document(read: DocumentWeights, columns: Tensor, state: Tensor, cut: Tensor, tokens: int) -> HeadScores:
     """Sum token weights over each document's span; ``columns`` maps documents to spans."""
-    weights, spans = read.weights, read.spans
-    calibrated = weights[0] - weights[1]
-    return HeadScores(
-        real=_span_sums(weights[0], spans)[..., columns],
-        null=_span_sums(weights[1], spans)[..., columns],
-        masked=_masked_sums(calibrated, spans)[..., columns],
-        all_heads=_masked_sums(calibrated.sum((0, 1)), spans)[columns],
-        state=state,
-        truncated=cut,
-        tokens=tokens,
-    )
+    calibrated = read.weights[0] - read.weights[1]
+    # summed where the model is: the sums are a hundredth of what they are taken over
+    sums = {
+        "real": _span_sums(read.weights[0], read.spans),
+        "null": _span_sums(read.weights[1], read.spans),
+        "masked": _masked_sums(calibrated, read.spans),
+        "all_heads": _masked_sums(calibrated.sum((0, 1)), read.spans),
+    }
+    per_document = {name: values.cpu()[..., columns] for name, values in sums.items()}
+    return HeadScores(**per_document, state=state.cpu(), truncated=cut, tokens=tokens)
 
 
 def _span_sums(weights: Tensor, spans: Sequence[Span]) -> Tensor:
@@ -215,29 +239,3 @@ def _masked_sums(weights: Tensor, spans: Sequence[Span]) -> Tensor:
             inside = inside.where(inside > floor, 0.0)
         sums.append(inside.sum(-1))
     return torch.stack(sums, -1)
-
-
-def _cut(backbone: nn.Module, depth: int) -> Any:
-    """A view of ``backbone`` that shares its weights and runs its first ``depth`` layers."""
-    view: Any = copy.copy(backbone)
-    view._modules = dict(backbone._modules)
-    view.config = copy.deepcopy(backbone.config)
-    view.config.num_hidden_layers = depth
-    layers: Any = backbone.layers
-    view.layers = nn.ModuleList(layers[:depth])
-    return view
-
-
-@contextmanager
-def _output_of(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """Collects the hidden states (batch, tokens, hidden) that ``layer`` puts out while the context is open."""
-    captured: list[Tensor] = []
-
-    def keep(_: nn.Module, __: Any, output: Any) -> None:
-        captured.append(output[0] if isinstance(output, tuple) else output)
-
-    handle = layer.register_forward_hook(keep)
-    try:
-        yield captured
-    finally:
-        handle.remove()

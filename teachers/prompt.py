@@ -94,6 +94,25 @@ class ListPrompt:
         """Tokens of the longer of the two prompts."""
         return len(self.prefix) + max(len(self.suffix), len(self.null_suffix))
 
+    def trimmed(self) -> ListPrompt:
+        """The same readings off fewer tokens: spans, rows and query tokens are the same ones, ``lengths`` are not.
+
+        What both suffixes begin with moves into the prefix, to be read once, and what stands behind all tokens that
+        are read goes, as no token looks ahead.
+        """
+        starts = (self.rows[0], self.null_rows[0], self.query_tokens[0])
+        end, null_end = max(self.rows[1], self.query_tokens[1]), self.null_rows[1]
+        # each suffix keeps a token, also where the query has none
+        pairs = zip(self.suffix[: min(*starts, end - 1)], self.null_suffix[: null_end - 1], strict=False)
+        shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        rows, null_rows, query = (
+            (start - shared, stop - shared) for start, stop in (self.rows, self.null_rows, self.query_tokens)
+        )
+        prefix = self.prefix + self.suffix[:shared]
+        return ListPrompt(
+            prefix, self.spans, self.suffix[shared:end], rows, self.null_suffix[shared:null_end], null_rows, query
+        )
+
 
 class PromptBuilder:
     """Builds list prompts with a tokenizer's own chat template, or plainly where it has none."""

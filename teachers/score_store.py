@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 # Lists in a part: a part is what an interruption can cost.
 _LISTS_PER_PART = 16
+# Tokens of documents in one pass on an accelerator: enough rows to fill its matrix units, while the cache of a model of
+# 8B stays at about 4 GiB. On a processor one list fills the cores, so padding would only cost.
+_BATCH_TOKENS = 16_384
 _TENSORS = ("real", "null", "masked", "all_heads", "state", "truncated", "tokens")
 
 
@@ -81,21 +84,31 @@ def read_lists(
     lists: Sequence[tuple[str, Sequence[str]]],
     store: HeadScoreStore,
     on_progress: Callable[[int, int], None] | None = None,
+    batch_tokens: int | None = None,
 ) -> Iterator[HeadScores]:
     """Head scores of each (query, documents), from the store where they stand there, read and stored otherwise.
 
-    ``on_progress`` is called with lists done and lists in all.
+    ``on_progress`` is called with lists done and lists in all, ``batch_tokens`` is `HeadReader.read_many`'s; None for
+    what suits the device: one list after the other on a processor, several at once elsewhere.
     """
+    if batch_tokens is None and reader.device.type != "cpu":
+        batch_tokens = _BATCH_TOKENS
+    at_once = 1 if batch_tokens is None else _LISTS_PER_PART
     keys = [list_key(reader, query, documents) for query, documents in lists]
     fresh: dict[str, HeadScores] = {}
+    waiting: dict[str, tuple[str, Sequence[str]]] = {}
     try:
-        for done, (key, (query, documents)) in enumerate(zip(keys, lists, strict=True), start=1):
+        for done, (key, entry) in enumerate(zip(keys, lists, strict=True), start=1):
             if key not in store and key not in fresh:
-                fresh[key] = reader.read(query, documents)
+                waiting[key] = entry
+            if len(waiting) == at_once or done == len(lists):
+                read = reader.read_many(list(waiting.values()), batch_tokens)
+                fresh.update(zip(waiting, read, strict=True))
+                waiting = {}
             if len(fresh) == _LISTS_PER_PART:
                 store.put(fresh)
                 fresh = {}
-            if on_progress is not None:
+            if on_progress is not None and not waiting:
                 on_progress(done, len(lists))
     finally:
         store.put(fresh)

@@ -67,7 +67,7 @@ def merge_windows(windows: Sequence[DocumentWeights], overlap: int) -> DocumentW
         overlap: documents shared.
     """
     weights, spans = [windows[0].weights], list(windows[0].spans)
-    scale = torch.ones(windows[0].weights.shape[:3])
+    scale = torch.ones_like(windows[0].weights[..., 0])
     for before, window in zip(windows, windows[1:], strict=False):
         scale = scale * _mass(before, -overlap, None) / _mass(window, None, overlap).clamp_min(1e-12)
         first_new = window.spans[overlap - 1][1]

@@ -13,14 +13,18 @@ from typing import Any
 
 from rich.console import Console
 
+from tests.benchmarks.gpu_teacher import gpu_teacher
+from tests.benchmarks.head_search import head_search_seconds
 from tests.benchmarks.labels import label_overhead
 from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
-from tests.benchmarks.teacher import teacher_over_bare_forward
+from tests.benchmarks.teacher import teacher_cost
 
 OUT = Path("benchmarks.jsonl")
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    "teacher": lambda: [teacher_over_bare_forward()],
+    "teacher": teacher_cost,
+    "gpu_teacher": gpu_teacher,
+    "head_search": head_search_seconds,
     "students": student_speed,
     "labels": lambda: [label_overhead()],
     "quickstart": lambda: [quickstart_seconds()],

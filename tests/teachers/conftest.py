@@ -15,6 +15,7 @@ from transformers import (
     MistralConfig,
     Olmo2Config,
     Phi3Config,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -45,10 +46,10 @@ CONFIGS = {
 }
 
 
-def build(family: str) -> PreTrainedModel:
+def build(family: str | PreTrainedConfig) -> PreTrainedModel:
     """A random model whose attention is far from uniform."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[family]).eval()
+    model = AutoModelForCausalLM.from_config(CONFIGS[family] if isinstance(family, str) else family).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if any(part in name for part in ("q_proj", "k_proj", "qkv_proj", "query_key_value")):

@@ -33,6 +33,30 @@ def test_the_whole_suffix_can_be_read_while_the_query_stays_known(tokenizer):
     assert words(tokenizer, prompt.suffix[slice(*prompt.query_tokens)]) == ["w7", "w8"]
 
 
+@pytest.mark.parametrize("query", ["w7 w8", "w103", "w103 w8", ""])
+@pytest.mark.parametrize("query_span", ["query", "suffix"])
+@pytest.mark.parametrize("null_instruction", [True, False])
+def test_a_trimmed_prompt_reads_the_same_tokens_behind_the_same_text(tokenizer, query, query_span, null_instruction):
+    changes = {"query_span": query_span, "null_instruction": null_instruction}
+    prompt = PromptBuilder(tokenizer, SETTINGS.model_copy(update=changes)).build(query, ["w1 w2", "w3"])
+    short = prompt.trimmed()
+    assert short.spans == prompt.spans
+    for suffix, rows in (("suffix", "rows"), ("null_suffix", "null_rows"), ("suffix", "query_tokens")):
+        whole, cut = prompt.prefix + getattr(prompt, suffix), short.prefix + getattr(short, suffix)
+        assert whole[: len(cut)] == cut
+        (start, end), (short_start, short_end) = getattr(prompt, rows), getattr(short, rows)
+        assert len(short.prefix) + short_start == len(prompt.prefix) + start
+        assert short_end - short_start == end - start
+        assert 0 <= short_start <= short_end <= len(getattr(short, suffix))
+
+
+def test_a_trimmed_prompt_has_only_the_queries_left_to_read(tokenizer):
+    prompt = PromptBuilder(tokenizer, SETTINGS).build("w7 w8", ["w1"]).trimmed()
+    assert words(tokenizer, prompt.suffix) == ["w7", "w8"]
+    assert words(tokenizer, prompt.null_suffix) == ["w103"]
+    assert words(tokenizer, prompt.prefix[-4:]) == ["w101", "w102", "<unk>", ":"]
+
+
 def test_markup_inside_a_document_is_text(tokenizer):
     # "<", "s", ">" are unknown words here; as markup it would be the one token <s>
     prompt = PromptBuilder(tokenizer, SETTINGS).build("w7", ["w1 <s> w2"])

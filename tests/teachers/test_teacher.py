@@ -157,9 +157,34 @@ def test_an_interruption_keeps_the_scores_read_so_far(reader, lists, tmp_path):
         read_lists_now(reader, lists, tmp_path, stop)
     progress = []
     store = HeadScoreStore(tmp_path)
-    assert sum(key.endswith(".real") for path in tmp_path.iterdir() for key in keys_of(path)) == 5
+    assert lists_in(tmp_path) == [5]
     list(read_lists(reader, lists, store, lambda done, total: progress.append(done)))
     assert progress[-1] == len(lists)
+
+
+def test_lists_read_together_are_stored_as_lists_read_alone(reader, lists, tmp_path):
+    many = [*lists, *[(f"w3 {query}", documents) for query, documents in lists], lists[0]]
+    progress = []
+    alone = list(read_lists(reader, many, HeadScoreStore(tmp_path / "alone")))
+    store = HeadScoreStore(tmp_path / "together")
+    together = list(read_lists(reader, many, store, lambda done, total: progress.append((done, total)), 200))
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one.real, other.real, rtol=0, atol=1e-6)
+        torch.testing.assert_close(one.state, other.state, rtol=0, atol=1e-5)
+    # a part of 16 lists, then the other eight; the last one is the first again
+    assert progress == [(16, 25), (25, 25)]
+    assert sorted(lists_in(tmp_path / "together")) == [8, 16]
+
+
+def test_an_interruption_of_lists_read_together_costs_no_part_that_was_read(reader, lists, tmp_path):
+    many = [*lists, *[(f"w3 {query}", documents) for query, documents in lists]]
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(read_lists(reader, many, HeadScoreStore(tmp_path), stop, 200))
+    assert lists_in(tmp_path) == [16]
 
 
 def test_a_broken_part_is_passed_over_and_its_lists_are_read_again(reader, lists, tmp_path, caplog):
@@ -188,6 +213,10 @@ def test_what_is_no_head_is_refused(text):
 
 def read_lists_now(reader, lists, folder, on_progress):
     return list(read_lists(reader, lists, HeadScoreStore(folder), on_progress))
+
+
+def lists_in(folder):
+    return [sum(key.endswith(".real") for key in keys_of(path)) for path in folder.iterdir()]
 
 
 def keys_of(path):
