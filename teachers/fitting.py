@@ -100,12 +100,7 @@ def fit_router(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSett
         TeacherError: fewer lists with a relevant document than folds.
     """
     lists = lists.with_relevant()
-    least = 2 * settings.router.folds
-    if len(lists) < least:
-        raise TeacherError(
-            f"{len(lists)} candidate lists hold a relevant document and {least} are the least to fit a router on; "
-            "give more judged queries or deeper candidate lists"
-        )
+    refuse_too_few(len(lists), settings)
     folds = _folds(lists, settings)
     static_choice = _choose_static(lists, folds, settings)
     choice, static, routed, held_out = _choose(lists, folds, heads_per_layer, static_choice, settings)
@@ -120,6 +115,20 @@ def fit_router(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSett
     )  # fmt: skip
     logger.info("fitted: %s", report)
     return FittedRouter(ground.heads, router, report, held_out)
+
+
+def refuse_too_few(lists: int, settings: RouteHeadSettings) -> None:
+    """Stop before work on too few lists that hold a relevant document.
+
+    Raises:
+        TeacherError: they are fewer than two for each fold.
+    """
+    least = 2 * settings.router.folds
+    if lists < least:
+        raise TeacherError(
+            f"{lists} candidate lists hold a relevant document and {least} are the least to fit a router on; "
+            "give more judged queries or deeper candidate lists"
+        )
 
 
 def _folds(lists: JudgedLists, settings: RouteHeadSettings) -> list[tuple[Tensor, Tensor]]:

@@ -125,6 +125,29 @@ class HeadReader:
                     scores[number] = readings[number].scores()
         return [_mean([scores[start + order] for order in range(orders)]) for start in range(0, len(readings), orders)]
 
+    def read_tokens(self, query: str, documents: Sequence[str]) -> tuple[HeadScores, list[Tensor]]:
+        """As `read`, and what it is summed up from: calibrated weights of each document's tokens.
+
+        Returns:
+            The head scores, and for each document (layers, heads, tokens) on the CPU; its tokens are those of
+            `PromptBuilder.offsets`, and several orders are averaged.
+
+        Raises:
+            TeacherError: no document, or documents too long for a window.
+        """
+        scores: list[HeadScores] = []
+        tokens: list[list[Tensor]] = []
+        for order in range(self.prompts.settings.orders):
+            reading = self._prepare(query, documents, order)
+            for window, prompt in enumerate(reading.prompts):
+                reading.add(window, self._pass.run([prompt])[0])
+            merged = reading.merged()
+            scores.append(reading.scores())
+            calibrated = (merged.weights[0] - merged.weights[1]).cpu()
+            spans = [merged.spans[column] for column in reading.columns.tolist()]
+            tokens.append([calibrated[..., start:end] for start, end in spans])
+        return _mean(scores), [torch.stack(orders).mean(0) for orders in zip(*tokens, strict=True)]
+
     def _prepare(self, query: str, documents: Sequence[str], order: int) -> _Reading:
         if not documents:
             raise TeacherError("an empty candidate list has no head scores")
@@ -177,11 +200,15 @@ class _Reading:
         self._passes[window] = read
         return len(self._passes) == len(self.prompts)
 
+    def merged(self) -> DocumentWeights:
+        """Weights over all windows."""
+        return merge_windows([self._passes[window][0] for window in range(len(self.prompts))], self.overlap)
+
     def scores(self) -> HeadScores:
         """Scores over all windows; the tokens' weights, far larger than the documents', are let go."""
-        passes = [self._passes.pop(window) for window in range(len(self.prompts))]
-        merged = merge_windows([weights for weights, _ in passes], self.overlap)
-        state = torch.stack([state for _, state in passes]).mean(0)
+        merged = self.merged()
+        state = torch.stack([self._passes[window][1] for window in range(len(self.prompts))]).mean(0)
+        self._passes.clear()
         return _per_document(merged, self.columns, state, self.cut, sum(prompt.token_count for prompt in self.prompts))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -138,6 +139,21 @@ class PromptBuilder:
         rows = (0, len(suffix)) if whole else query_tokens
         null_rows = (0, len(null_suffix)) if whole else null_tokens
         return ListPrompt(ids, spans, suffix, rows, null_suffix, null_rows, query_tokens)
+
+    def offsets(self, document: str) -> list[Span]:
+        """Characters of ``document`` that each of its tokens in a prompt stands for; what was cut off has no token.
+
+        Raises:
+            TeacherError: the tokenizer cannot tell, as only fast tokenizers can.
+        """
+        if not self.tokenizer.is_fast:
+            raise TeacherError(f"{type(self.tokenizer).__name__} cannot tell where its tokens stand in a text")
+        words = list(itertools.islice(re.finditer(r"\S+", document), self.settings.max_document_words))
+        # the prompt holds the words joined by single spaces: place of each of its characters in the document
+        place = [at for word in words for at in range(word.start(), word.end() + 1)]
+        read = " ".join(word.group() for word in words)
+        encoded = self.tokenizer(read, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        return [(place[start], place[end - 1] + 1) if end > start else (0, 0) for start, end in encoded.offset_mapping]
 
     @property
     def fingerprint(self) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from teachers.baselines import HeadRanker
+from teachers.explanation import Explanation, explain, positive_weights
 from teachers.head_scores import HeadReader, HeadScores, reading_order
 
 
@@ -50,6 +51,10 @@ class HeadTeacher:
         """Score of each document, (documents,), from a list that was read before; the texts play no part."""
         return self.ranker.score(read)
 
+    def explain(self, query: str, documents: Sequence[str]) -> Explanation:
+        """The heads used for ``query`` and the tokens of each document that they attend to."""
+        return explain(self.reader, self.ranker, query, documents)
+
     def describe(self) -> dict[str, Any]:
         """Provenance: the model, the prompt, the depth and the heads."""
         return {"teacher": self.ranker.describe(), "model": self.model, "reader": self.reader.describe()}
@@ -58,10 +63,6 @@ class HeadTeacher:
 def calibrated_mass(scores: HeadScores, ranker: HeadRanker) -> Tensor:
     """Mass of each document under the query minus under the null query, (documents,), unnormalised.
 
-    Over the heads that ``ranker`` uses for this query with a positive weight, each counted by its weight: a negative
-    weight says that attention speaks against a document, so it cannot show that the query draws attention there.
+    Over the heads that ``ranker`` uses for this query with a positive weight, each counted by its weight.
     """
-    weights = torch.zeros(scores.real.shape[:2])
-    for head, weight in ranker.weights(scores).items():
-        weights[head.layer, head.index] = max(weight, 0.0)
-    return torch.einsum("lh,lhd->d", weights, scores.real - scores.null)
+    return torch.einsum("lh,lhd->d", positive_weights(ranker, scores), scores.real - scores.null)

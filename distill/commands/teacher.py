@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+
+_TABLE_WIDTH = 120
 
 app = typer.Typer(help="The large model: find and route the heads that rank.", no_args_is_help=True)
 
@@ -120,4 +122,52 @@ def evaluate(
         found = compare_methods(loaded, lists, qrels, teacher, mix, ComparisonSettings(folds=folds), advance)
     if out is not None:
         found.write(out)
-    console.print(comparison_table(found))
+    # a file or a pipe has no width of its own; the table takes what it needs
+    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(comparison_table(found))
+
+
+@app.command()
+def inspect(
+    teacher: Annotated[Path, typer.Argument(help="folder of a fitted or adopted teacher")],
+    collection: Annotated[Path, typer.Option(help="BEIR folder")],
+    run: Annotated[Path, typer.Option(help="TREC run with candidates")],
+    query: Annotated[str | None, typer.Option(help="id of one query: the heads that it gets")] = None,
+    document: Annotated[str | None, typer.Option(help="id of one of its candidates: the words looked at")] = None,
+    candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
+    limit: Annotated[int | None, typer.Option(help="most queries", min=1)] = None,
+    method: Annotated[
+        Literal["static_heads", "static_weights", "routehead"] | None,
+        typer.Option(help="whose heads; default: RouteHead's, or those adopted"),
+    ] = None,
+    map_file: Annotated[Path | None, typer.Option("--map", help="write the layer-by-head map to this PNG file")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
+) -> None:
+    """Show which heads the queries get, and what these looked at in one document."""
+    from distill.collections.beir import read_beir
+    from distill.collections.files import refuse_existing
+    from distill.collections.trec import check_run, read_run
+    from distill.commands.head_displays import show_document, show_usage
+    from distill.progress import progress_bar
+    from distill.report.head_map import write_map
+    from distill.stages.candidates import top
+    from distill.stages.inspection import inspect_document, inspect_usage, open_heads
+
+    if document is not None and query is None:
+        raise typer.BadParameter("needs --query: a document is looked at for a query", param_hint="--document")
+    if map_file is not None:
+        refuse_existing(map_file, overwrite)
+    console = Console()
+    loaded, ranked = read_beir(collection), read_run(run)
+    check_run(ranked, loaded, str(run))
+    reader, opened = open_heads(teacher, method)
+    if query is not None:
+        lists = top(ranked, [query], candidates)
+        show_document(console, inspect_document(opened, loaded, lists, query, document))
+        return
+    lists = top(ranked, list(ranked)[:limit], candidates)
+    with progress_bar(console, "teacher", "lists") as advance:
+        found = inspect_usage(reader, opened, teacher, loaded, lists, advance)
+    show_usage(console, found)
+    if map_file is not None:
+        weights = {use.head: use.weight for use in found.uses}
+        write_map(weights, found.layers, found.heads_per_layer, f"mean weight over {found.queries} queries", map_file)

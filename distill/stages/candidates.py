@@ -27,6 +27,15 @@ def pre_ranked(run: Run, query_ids: Iterable[str], depth: int, bottom: int) -> R
     }
 
 
+def answerable(run: Run, qrels: Qrels) -> Run:
+    """The lists that hold a relevant document."""
+    return {
+        query_id: scores
+        for query_id, scores in run.items()
+        if any(qrels.get(query_id, {}).get(doc_id, 0) > 0 for doc_id in scores)
+    }
+
+
 def judgments_from(ranking_run: Run, relevant: int) -> Qrels:
     """Judgments read off a stronger ranker's run: its first ``relevant`` documents, graded ``relevant`` down to 1."""
     return {

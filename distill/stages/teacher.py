@@ -12,7 +12,7 @@ from distill.collections.collection import Collection, Qrels, Run
 from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer, runs_bf16_fast
 from distill.progress import Advance
 from distill.recipe import TeacherSection
-from distill.stages.candidates import texts
+from distill.stages.candidates import answerable, texts
 from distill.stages.opinions import open_opinions
 from teachers.errors import TeacherError
 
@@ -57,7 +57,8 @@ def fit_teacher(
 ) -> tuple[FitReport, MixtureReport | None]:
     """Fit RouteHead, its baselines and the section's mixture on the run's queries and write them into ``folder``.
 
-    Head scores are kept in ``folder/scores``; a later fit on the same lists reads them there.
+    Only lists that hold a relevant document teach, so only they are read. Head scores are kept in ``folder/scores``; a
+    later fit on the same lists reads them there.
 
     Args:
         collection: gives the texts.
@@ -72,7 +73,7 @@ def fit_teacher(
     """
     from teachers.baselines import QRHEAD_FEATURES, best_heads, equal_weights
     from teachers.features import judged_lists
-    from teachers.fitting import gains_of
+    from teachers.fitting import gains_of, refuse_too_few
     from teachers.routehead import RouteHead
     from teachers.score_store import HeadScoreStore, read_lists
 
@@ -80,20 +81,20 @@ def fit_teacher(
     opinions = open_opinions(section.mix, collection, run) if section.mix else {}
     reader, model = open_reader(section)
     store = HeadScoreStore(folder / "scores")
-    lists = texts(collection, run)
+    taught = answerable(run, qrels)
+    refuse_too_few(len(taught), section.routehead)
+    lists = texts(collection, taught)
     scores = list(read_lists(reader, lists, store, on_progress))
-    gains = [gains_of(list(candidates), qrels.get(query_id, {})) for query_id, candidates in run.items()]
+    gains = [gains_of(list(candidates), qrels[query_id]) for query_id, candidates in taught.items()]
     settings = section.routehead
     routehead, report, held_out = RouteHead.fit(scores, gains, settings)
     routehead.save(folder, reader, model, report)
     routehead.static_weights().save(folder / _STATIC_WEIGHTS)
-    masses = judged_lists(scores, gains, QRHEAD_FEATURES).with_relevant()
+    masses = judged_lists(scores, gains, QRHEAD_FEATURES)
     equal_weights(best_heads(masses, reader.heads_per_layer, section.static_heads)).save(folder / _STATIC_HEADS)
     mixed = None
     if opinions:
-        taught = [place for place, gain in enumerate(gains) if any(gain)]
-        taught_lists, taught_gains = [lists[place] for place in taught], [gains[place] for place in taught]
-        mixed = _fit_mixture(opinions, taught_lists, taught_gains, held_out, settings, folder)
+        mixed = _fit_mixture(opinions, lists, gains, held_out, settings, folder)
     _write_settings(section, list(run), folder)
     return report, mixed
 
@@ -141,7 +142,7 @@ def _fit_mixture(
     settings: RouteHeadSettings,
     folder: Path,
 ) -> MixtureReport:
-    """Learn the mixture on lists that hold a relevant document, given their held-out head scores, and write it."""
+    """Learn the mixture on the lists, given their held-out head scores, and write it."""
     import torch
 
     from teachers.mixture import HEADS, fit_mixture
@@ -196,9 +197,21 @@ def open_teacher(folder: Path, method: Method | None, collection: Collection, ru
 def teachers_of(
     folder: Path, reader: HeadReader, model: Mapping[str, str], collection: Collection, run: Run
 ) -> dict[str, HeadTeacher | MixedTeacher]:
-    """Every method that ``folder`` holds, by name, around one loaded model; one that was adopted has no fitted ones."""
-    from teachers.baselines import AllHeads, WeightedHeads
+    """Every method that ``folder`` holds, by name, around one loaded model."""
     from teachers.mixture import MixedTeacher, Mixture
+
+    heads = head_teachers(folder, reader, model)
+    teachers: dict[str, HeadTeacher | MixedTeacher] = {**heads}
+    mix = read_section(folder).mix
+    if mix is not None:
+        weights = json.loads((folder / _MIXTURE).read_text(encoding="utf-8"))["weights"]
+        teachers["mixture"] = MixedTeacher(heads["routehead"], Mixture(weights), open_opinions(mix, collection, run))
+    return teachers
+
+
+def head_teachers(folder: Path, reader: HeadReader, model: Mapping[str, str]) -> dict[str, HeadTeacher]:
+    """The methods of ``folder`` that read heads alone; one that was adopted has no fitted ones."""
+    from teachers.baselines import AllHeads, WeightedHeads
     from teachers.routehead import RouteHead
     from teachers.teacher import HeadTeacher
 
@@ -206,15 +219,7 @@ def teachers_of(
     if fitted_on(folder):
         rankers["static_weights"] = WeightedHeads.load(folder / _STATIC_WEIGHTS)
         rankers["routehead"] = RouteHead.load(folder, reader, model)
-    teachers: dict[str, HeadTeacher | MixedTeacher] = {
-        method: HeadTeacher(reader, ranker, model) for method, ranker in rankers.items()
-    }
-    mix = read_section(folder).mix
-    if mix is not None:
-        weights = json.loads((folder / _MIXTURE).read_text(encoding="utf-8"))["weights"]
-        heads = HeadTeacher(reader, rankers["routehead"], model)
-        teachers["mixture"] = MixedTeacher(heads, Mixture(weights), open_opinions(mix, collection, run))
-    return teachers
+    return {method: HeadTeacher(reader, ranker, model) for method, ranker in rankers.items()}
 
 
 def _write_settings(section: TeacherSection, fitted: list[str], folder: Path) -> None:

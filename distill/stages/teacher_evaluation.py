@@ -13,7 +13,7 @@ from distill.collections.trec import write_run
 from distill.evaluation.measures import evaluate
 from distill.evaluation.statistics import Interval, PairedDifference, mean_interval, paired_difference
 from distill.progress import Advance
-from distill.stages.candidates import scored, texts
+from distill.stages.candidates import answerable, scored, texts
 from distill.stages.opinions import open_opinions
 from distill.stages.teacher import open_reader, read_section
 
@@ -95,7 +95,7 @@ def compare_methods(
     from teachers.fitting import gains_of
     from teachers.score_store import HeadScoreStore, read_lists
 
-    found = {q: docs for q, docs in run.items() if any(qrels.get(q, {}).get(doc_id, 0) > 0 for doc_id in docs)}
+    found = answerable(run, qrels)
     if not found:
         raise DataError(f"none of {len(run)} candidate lists holds a relevant document; give deeper lists")
     section = read_section(folder)

@@ -11,25 +11,7 @@ import sys
 import pytest
 import yaml
 
-from distill import cli
 from distill.collections.trec import read_run
-
-
-@pytest.fixture
-def distill(monkeypatch, capsys):
-    """Calls the command line; returns exit code, standard output and standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["distill", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -1,0 +1,108 @@
+"""`distill teacher` after a fit: what it measures and what it shows, on a small collection and a random decoder."""
+
+import json
+import struct
+
+import pytest
+
+from distill.collections.beir import read_beir
+from distill.collections.trec import read_run, write_run
+from distill.evaluation.measures import evaluate
+
+LISTS = ("--limit", 16, "--candidates", 6)
+
+
+@pytest.fixture(scope="module")
+def house(beir_folder, causal_folder, tmp_path_factory):
+    """A first stage and a fitted teacher, made once: the arguments that name the collection, and the teacher."""
+    from distill.first_stage import bm25_run
+    from distill.recipe import TeacherSection
+    from distill.stages.candidates import top
+    from distill.stages.teacher import fit_teacher
+    from teachers.prompt import PromptSettings
+
+    folder = tmp_path_factory.mktemp("house")
+    collection = read_beir(beir_folder)
+    ranked = bm25_run(collection, collection.queries, 8)
+    write_run(ranked, folder / "bm25.run")
+    qrels = collection.split("train")
+    section = TeacherSection(model=str(causal_folder), prompt=PromptSettings(max_document_words=100))
+    lists = top(ranked, list(qrels)[:16], 6)
+    fit_teacher(collection, lists, qrels, section, folder / "teacher", lambda done, total: None)
+    return ("--collection", beir_folder, "--run", folder / "bm25.run"), folder / "teacher"
+
+
+def test_evaluate_writes_the_runs_that_its_figures_come_from(distill, house, encoder_folder, beir_folder, tmp_path):
+    arguments, teacher = house
+    out = tmp_path / "evaluated"
+    stored = sorted(path.stat().st_mtime_ns for path in (teacher / "scores").iterdir())
+    command = ("teacher", "evaluate", teacher, *arguments, *LISTS, "--folds", 4, "--pre-ranker", encoder_folder)
+    code, shown, _ = distill(*command, "--out", out)
+    assert code == 0
+    assert all(name in shown for name in ("first_stage", "contrastive_heads", "oracle_heads"))
+    assert sorted(path.stat().st_mtime_ns for path in (teacher / "scores").iterdir()) == stored
+    content = json.loads((out / "evaluation.json").read_text())
+    assert content["judged"] == 16
+    assert {"pre_ranker", "routehead+first_stage", "routehead+first_stage+pre_ranker"} <= set(content["methods"])
+    assert content["methods"]["static_weights"]["difference"]["p_value"] == 1.0
+    train = read_beir(beir_folder).split("train")
+    qrels = {query_id: train[query_id] for query_id in list(train)[:16]}
+    for name, row in content["methods"].items():
+        values = [figures["nDCG@10"] for figures in evaluate(read_run(out / "runs" / f"{name}.run"), qrels).values()]
+        assert row["judged"]["mean"] == pytest.approx(sum(values) / 16), name
+    assert distill(*command, "--out", out)[0] == 2
+
+
+def test_inspect_shows_the_heads_and_draws_their_map(distill, house, tmp_path):
+    arguments, teacher = house
+    code, shown, _ = distill("teacher", "inspect", teacher, *arguments, *LISTS, "--map", tmp_path / "map.png")
+    assert code == 0
+    assert "16 heads are used over 16 queries" in shown
+    content = (tmp_path / "map.png").read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", content[16:24])
+    assert width > 100 and height > 100
+
+
+def test_inspect_shows_what_was_looked_at_in_one_document(distill, house):
+    arguments, teacher = house
+    run = read_run(arguments[3])
+    document = next(iter(run["q0"]))
+    code, shown, _ = distill("teacher", "inspect", teacher, *arguments, "--query", "q0", "--document", document)
+    assert code == 0
+    assert "words by attention" in shown
+    text = read_beir(arguments[1]).text(document)
+    assert all(word in shown for word in text.split())
+    code, shown, _ = distill("teacher", "inspect", teacher, *arguments, "--query", "q0", "--method", "static_heads")
+    assert code == 0
+    assert "heads: " in shown
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (("--query", "nobody"), "the run has no candidates for query 'nobody'"),
+        (("--query", "q0", "--document", "nothing"), "'nothing' is none of the"),
+        (("--document", "d0"), "needs --query"),
+    ],
+)
+def test_inspect_names_what_it_does_not_find(distill, house, wanted, message):
+    arguments, teacher = house
+    code, _, error = distill("teacher", "inspect", teacher, *arguments, *wanted)
+    assert code == 2
+    assert message in " ".join(error.split())
+
+
+def test_a_stronger_ranking_teaches_where_there_are_no_judgments(distill, house, causal_folder, tmp_path):
+    arguments, _ = house
+    run = read_run(arguments[3])
+    # the last of each list first: a fit on this ranking must turn the first stage round
+    turned = {q: {doc_id: -score for doc_id, score in list(scores.items())[:6]} for q, scores in run.items()}
+    write_run(turned, tmp_path / "strong.run")
+    fit = ("teacher", "fit", *arguments, "--model", causal_folder, "--candidates", 6, "--limit", 20)
+    ranking = ("--ranking", tmp_path / "strong.run", "--relevant", 2, "--mix-first-stage")
+    code, shown, _ = distill(*fit, *ranking, "--out", tmp_path / "teacher")
+    assert code == 0
+    assert "fitted on 20 of 20 lists" in shown
+    mixture = json.loads((tmp_path / "teacher" / "mixture.json").read_text())
+    assert mixture["weights"]["first_stage"] < 0
