@@ -100,11 +100,13 @@ def compare_methods(
         raise DataError(f"none of {len(run)} candidate lists holds a relevant document; give deeper lists")
     section = read_section(folder)
     lists = texts(collection, found)
-    others = {"first_stage": [torch.tensor(list(docs.values())) for docs in found.values()]}
-    for name, opinion in (open_opinions(mix, collection, run) if mix else {}).items():
-        others[name] = [torch.tensor(list(opinion.score_pairs(query, documents))) for query, documents in lists]
+    # opened first: a pre-ranker that is missing is known before hours of reading, not after
+    opinions = open_opinions(mix, collection, run) if mix else {}
     reader, _ = open_reader(section)
     scores = list(read_lists(reader, lists, HeadScoreStore(folder / "scores"), on_progress))
+    others = {"first_stage": [torch.tensor(list(docs.values())) for docs in found.values()]}
+    for name, opinion in opinions.items():
+        others[name] = [torch.tensor(list(opinion.score_pairs(query, documents))) for query, documents in lists]
     gains = [gains_of(list(docs), qrels[query_id]) for query_id, docs in found.items()]
     ranked = rank_out_of_fold(scores, gains, others, section.routehead, settings)
     runs = {name: scored(found, [row.tolist() for row in rows]) for name, rows in ranked.items()}
