@@ -107,3 +107,20 @@ def test_a_head_that_always_finds_the_relevant_document_is_always_chosen():
     lists.gains[:, 0] = 1
     lists.features[:, 4] = 9 * lists.gains
     assert torch.equal(soft_labels(lists, SearchSettings(max_heads=1))[:, 4], torch.ones(12))
+
+
+def test_labels_are_stable_under_another_seed():
+    # every head sees the relevant document a little, some better than others: which set wins is partly luck
+    lists = random_lists(queries=60, heads=12)
+    strength = torch.linspace(0.2, 1.5, 12)[None, :, None]
+    lists = JudgedLists(lists.features + strength * (lists.gains > 0)[:, None], lists.valid, lists.gains, lists.states)
+
+    def agreement(bootstraps):
+        first, second = (
+            soft_labels(lists, SearchSettings(max_heads=4, bootstraps=bootstraps, seed=seed)) for seed in (0, 1)
+        )
+        rows = [torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(first, second, strict=True)]
+        return float(torch.stack(rows).nanmean())
+
+    assert agreement(8) > 0.85
+    assert agreement(1) < agreement(8) < agreement(32)
