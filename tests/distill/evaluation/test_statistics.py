@@ -1,4 +1,4 @@
-"""Paired statistics against cases worked by hand and against what they must do under the null."""
+"""Paired statistics against cases worked by hand, and invariants."""
 
 import numpy as np
 import pytest
