@@ -23,6 +23,7 @@ FEATURES = Features(
         "labels": List(Value("float64")),
         "groups": List(Value("string")),
         "evidence": List(Value("string")),
+        "confidence": Value("float64"),
     }
 )
 
@@ -36,6 +37,7 @@ class LabelList:
     labels: list[float]
     groups: list[Group]
     evidence: list[tuple[int, int] | None]
+    confidence: float | None
 
 
 def label_lists(folder: Path, random: int = 0, seed: int = 0) -> Iterator[LabelList]:
@@ -50,7 +52,7 @@ def label_lists(folder: Path, random: int = 0, seed: int = 0) -> Iterator[LabelL
     Raises:
         LabelingError: the folder holds no finished labels, or a file of it cannot be read.
     """
-    columns = ["query_id", "doc_id", "rank", "group", "evidence_start", "evidence_end"]
+    columns = ["query_id", "doc_id", "rank", "group", "evidence_start", "evidence_end", "confidence"]
     rows = read_labels(folder, columns).to_pylist()
     pool = sorted({row["doc_id"] for row in rows})
     for query_id, group_rows in groupby(rows, key=lambda row: row["query_id"]):
@@ -65,16 +67,18 @@ def label_lists(folder: Path, random: int = 0, seed: int = 0) -> Iterator[LabelL
             labels=grades(groups, places) + [0.0] * len(drawn),
             groups=groups + ["random"] * len(drawn),
             evidence=[_evidence(row) for row in ordered] + [None] * len(drawn),
+            confidence=ordered[0]["confidence"],
         )
 
 
 def labels_dataset(
     folder: Path, documents: Mapping[str, str], queries: Mapping[str, str], random: int = 0, seed: int = 0
 ) -> Dataset:
-    """One row per list for training: ``query_id, query, doc_ids, docs, labels, groups, evidence``.
+    """One row per list for training: ``query_id, query, doc_ids, docs, labels, groups, evidence, confidence``.
 
     ``docs`` stand best first. ``labels`` are grades, see :func:`labeling.label_lists.grades`: equal where the teacher
-    sees no difference. ``evidence`` is the text the teacher looked at, empty where it named none.
+    sees no difference. ``evidence`` is the text the teacher looked at, empty where it named none; ``confidence`` is
+    that of the list, see :class:`labeling.judge.Judgment`.
 
     Args:
         folder: a label folder.
@@ -102,6 +106,7 @@ def labels_dataset(
                 "labels": labels.labels,
                 "groups": labels.groups,
                 "evidence": evidence,
+                "confidence": labels.confidence,
             }
         )
     # By column, because Dataset.from_list loses the columns where every list has failed.

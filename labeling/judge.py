@@ -18,7 +18,10 @@ class Judge(Protocol):
 
         ``score`` (finite, higher is better) is required. Where the teacher knows them: ``missing`` (bool: the
         document draws nothing from this query), ``evidence`` (half-open character offsets ``(start, end)`` into
-        the document), ``truncated`` (tokens or words that were cut off, 0 for none) and ``tokens`` (tokens read).
+        the document), ``reason`` (why it stands where it does, in words), ``truncated`` (tokens or words that were cut
+        off, 0 for none), ``tokens`` (tokens read for the whole list) and ``confidence`` (of the whole list, in
+        [-1, 1]: how far two readings of it in different orders agree). What is of the list is the same for each of
+        its documents.
         """
         ...
 
@@ -39,8 +42,12 @@ class Judgment(BaseModel):
     score: FiniteFloat = Field(description="relevance, higher is better")
     missing: bool | None = Field(None, description="the document draws nothing from the query; None: not known")
     evidence: tuple[NonNegativeInt, NonNegativeInt] | None = Field(None, description="character offsets, half-open")
+    reason: str | None = Field(None, description="why the document stands where it does")
     truncated: NonNegativeInt = Field(0, description="tokens or words that were cut off")
-    tokens: NonNegativeInt | None = Field(None, description="tokens read; None: not known")
+    tokens: NonNegativeInt | None = Field(None, description="tokens read for the whole list; None: not known")
+    confidence: float | None = Field(
+        None, ge=-1, le=1, description="Kendall's tau-b between readings of the list in two orders; None: not known"
+    )
 
 
 def read_judgments(

@@ -87,8 +87,10 @@ def label_rows(candidates: CandidateList, judgments: list[Judgment]) -> list[Row
             "missing": judgment.missing,
             "evidence_start": judgment.evidence and judgment.evidence[0],
             "evidence_end": judgment.evidence and judgment.evidence[1],
+            "reason": judgment.reason,
             "truncated": judgment.truncated,
             "tokens": judgment.tokens,
+            "confidence": judgment.confidence,
             "status": "ok",
         }
         for position, (doc_id, document, judgment, rank) in enumerate(

@@ -26,8 +26,10 @@ COLUMNS = pa.schema(
         ("missing", pa.bool_()),  # null where the judge cannot tell
         ("evidence_start", pa.int32()),  # characters of the document, half-open
         ("evidence_end", pa.int32()),
+        ("reason", pa.string()),
         ("truncated", pa.int32()),  # tokens or words cut off
-        ("tokens", pa.int32()),  # null where the judge cannot tell
+        ("tokens", pa.int32()),  # of the whole list; null where the judge cannot tell
+        ("confidence", pa.float64()),  # of the whole list, in [-1, 1]; null where the judge cannot tell
         ("status", pa.string()),  # ok or failed
         ("error", pa.string()),
         ("list_key", pa.string()),

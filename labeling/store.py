@@ -39,7 +39,7 @@ from labeling.parts import (
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 LISTS = "lists.parquet"
 

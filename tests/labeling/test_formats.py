@@ -22,7 +22,7 @@ class EvidenceJudge:
     def judge(self, query, documents):
         shared = [len(set(query.split()) & set(document.replace(".", "").split())) for document in documents]
         return [
-            {"score": float(count), "missing": count == 0}
+            {"score": float(count), "missing": count == 0, "confidence": 0.5 if query == "red fox" else None}
             | ({"evidence": (document.rfind(". ") + 2 if ". " in document else 0, len(document))} if count == 2 else {})
             for count, document in zip(shared, documents, strict=True)
         ]
@@ -53,6 +53,7 @@ def test_the_dataset_by_hand(folder):
             "labels": [3.0, 2.0, 2.0, 1.0],
             "groups": ["ranked", "ranked", "ranked", "missing"],
             "evidence": ["red fox runs", "", "", ""],
+            "confidence": 0.5,
         },
         {
             "query_id": "q1",
@@ -62,6 +63,7 @@ def test_the_dataset_by_hand(folder):
             "labels": [3.0, 2.0, 1.0],
             "groups": ["ranked", "ranked", "missing"],
             "evidence": ["blue sea", "", ""],
+            "confidence": None,
         },
     ]
 

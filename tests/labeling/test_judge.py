@@ -7,7 +7,15 @@ import torch
 from labeling import LabelingError
 from labeling.judge import ScoreAdapter, read_judgments
 
-GOOD = {"score": 0.5, "missing": False, "evidence": (0, 3), "truncated": 2, "tokens": 9}
+GOOD = {
+    "score": 0.5,
+    "missing": False,
+    "evidence": (0, 3),
+    "reason": "it is red",
+    "truncated": 2,
+    "tokens": 9,
+    "confidence": 0.75,
+}
 
 
 class Lengths:

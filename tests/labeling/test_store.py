@@ -85,7 +85,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, lists, make_judge)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (json.dumps({"format": 2}), "labels of format 2; this version reads format 1"),
+        (json.dumps({"format": 1}), "labels of format 1; this version reads format 2"),
         ("{", "manifest.json: not a manifest of labels"),
         ("[]", "manifest.json: not a manifest of labels"),
         ("{}", "manifest.json: not a manifest of labels"),
