@@ -165,12 +165,13 @@ def export_list(
 def sides(item: ExportList, count: int) -> tuple[list[ExportDocument], list[ExportDocument]]:
     """The positives and the negatives of a list.
 
-    Positive are the first ``count`` ``ranked`` documents; negative are the documents, of any group, whose label is
-    below that of every positive. What is tied with the last positive is neither. Either may be empty.
+    Positive are the first ``count`` ``ranked`` documents; negative are the documents, of any group, whose label and
+    value are below those of every positive. What is tied with the last positive is neither. Either may be empty.
     """
     positives = [document for document in item.documents if document.group == "ranked"][:count]
-    floor = min((document.label for document in positives), default=-math.inf)
-    return positives, [document for document in item.documents if document.label < floor]
+    label = min((document.label for document in positives), default=-math.inf)
+    value = min((document.value for document in positives), default=-math.inf)
+    return positives, [document for document in item.documents if document.label < label and document.value < value]
 
 
 def drawn(rows: list[dict[str, Any]], item: ExportList, settings: ExportSettings) -> list[dict[str, Any]]:

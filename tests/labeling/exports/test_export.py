@@ -84,6 +84,14 @@ def test_passages_and_candidates_by_hand(folder, texts, tmp_path):
     assert (report.lists, report.without_rows) == (2, 1)
 
 
+def test_a_random_document_is_a_negative_where_the_values_say_so(folder, texts, tmp_path):
+    # of q3 the teacher says that all are equal: no score tells the random document from them, its grade does
+    for values, queries in {"scores": 2, "standardised": 2, "grades": 3}.items():
+        rows, _ = exported(folder, texts, tmp_path, "flagembedding", random=1, values=values)
+        assert len(rows) == queries
+        assert all(min(row["pos_scores"]) > max(row["neg_scores"]) for row in rows)
+
+
 @pytest.mark.parametrize(
     ("settings", "queries", "low", "unknown"),
     [
