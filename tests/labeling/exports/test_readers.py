@@ -24,7 +24,9 @@ def wheels(request, monkeypatch):
     if len(list(place.glob("*.whl"))) < 4:
         command = ["pip", "download", "--quiet", "--no-deps", "--require-hashes", "--retries", "0", "--timeout", "15"]
         command += ["--dest", place, "-r", READERS]
-        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True, timeout=120, check=False
+        )
         if done.returncode:
             pytest.skip(f"no index to take the readers from: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     for wheel in place.glob("*.whl"):

@@ -1,0 +1,88 @@
+import shutil
+import tracemalloc
+
+import pytest
+
+from labeling import LabelingError
+from labeling.formats import label_lists
+from labeling.job import JobSettings, run_label_job
+from labeling.judge import ScoreAdapter
+from labeling.label_lists import CandidateList
+from labeling.parts import part_paths
+from labeling.reading import LabelReader
+from labeling.store import open_store, read_labels
+
+COLUMNS = ["query_id", "doc_id", "rank", "list_key"]
+
+
+@pytest.fixture
+def folder(tmp_path, lists, make_judge):
+    run_label_job(lists, make_judge(), tmp_path / "labels", JobSettings(part_lists=2))
+    return tmp_path / "labels"
+
+
+def rows_by_reader(folder):
+    return [row for table in LabelReader(folder).lists(COLUMNS) for row in table.to_pylist()]
+
+
+def test_lists_one_by_one_are_the_table(folder):
+    assert rows_by_reader(folder) == read_labels(folder, COLUMNS).to_pylist()
+
+
+def test_lists_come_in_the_order_of_the_last_job_wherever_they_stand(folder, lists, make_judge):
+    run_label_job([lists[3], lists[0], lists[2]], make_judge(), folder)
+    assert [row["query_id"] for row in rows_by_reader(folder)[::4]] == ["d", "a", "c"]
+    assert rows_by_reader(folder) == read_labels(folder, COLUMNS).to_pylist()
+
+
+def test_a_list_in_two_parts_or_in_none_is_refused(folder):
+    copy = folder / "part-00002.parquet"
+    shutil.copy(part_paths(folder)[0], copy)
+    with pytest.raises(LabelingError, match="list of query 'a' stands twice in the parts; `distill labels verify"):
+        rows_by_reader(folder)
+    copy.unlink()
+    part_paths(folder)[1].unlink()
+    with pytest.raises(LabelingError, match="list of query 'c' is in no part, with 1 others"):
+        rows_by_reader(folder)
+    with pytest.raises(LabelingError, match="2 of 4 lists are in no part; run the label job again"):
+        read_labels(folder)
+
+
+def test_an_unfinished_folder_gives_what_it_has_of_this_teacher(folder, lists, make_judge):
+    with open_store(folder, make_judge("other").describe()):
+        pass
+    with pytest.raises(LabelingError, match="has not finished"):
+        LabelReader(folder)
+    assert LabelReader(folder, unfinished=True).query_ids.to_pylist() == []
+    with open_store(folder, make_judge().describe()):
+        pass
+    reader = LabelReader(folder, unfinished=True)
+    assert reader.query_ids.to_pylist() == ["a", "b", "c", "d"]
+    assert not reader.finished
+
+
+def test_one_querys_list_is_found(folder):
+    assert LabelReader(folder).list_of("b", ["doc_id"])["doc_id"].to_pylist() == ["d4", "d5", "d6", "d1"]
+    with pytest.raises(LabelingError, match="no list of query 'e'; it has 4 lists, such as 'a'"):
+        LabelReader(folder).list_of("e", ["doc_id"])
+
+
+def test_memory_does_not_grow_with_the_number_of_lists(tmp_path):
+    class Length:
+        def score(self, query, documents):
+            return [float(len(document)) for document in documents]
+
+    def peak(count):
+        ids = [f"document {number}" for number in range(50)]
+        lists = (CandidateList(f"q{number}", f"query {number}", ids, ids) for number in range(count))
+        folder = tmp_path / str(count)
+        run_label_job(lists, ScoreAdapter(Length(), {"name": "length"}), folder, JobSettings(part_lists=50))
+        tracemalloc.start()
+        assert sum(1 for _ in label_lists(folder)) == count
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(10)  # what is loaded once
+    small, large = peak(100), peak(1000)
+    assert large < 1.5 * small + 100 * 1000  # a hundred bytes a list for its place; its rows would be twenty times that
