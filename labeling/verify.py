@@ -26,6 +26,9 @@ COLLECTION = "collection"
 
 # What is of the list and therefore the same in each of its rows.
 _OF_THE_LIST = ("query_id", "query_hash", "tokens", "confidence", "status", "seconds", "created", "teacher")
+_OF_THE_DOCUMENT = (
+    "doc_id", "doc_hash", "position", "score", "rank", "group", "missing", "evidence_start", "evidence_end", "error",
+)  # fmt: skip
 
 
 class TextHashes(Protocol):
@@ -135,7 +138,8 @@ def _check_part(path: Path, manifest: Mapping[str, Any] | None, held: dict[str, 
         found.problems.append(Problem(path.name, str(error), unreadable=True))
         return
     found.rows += table.num_rows
-    for row, rows in _lists(table):
+    checked = table.select(["list_key", *_OF_THE_LIST, *_OF_THE_DOCUMENT])
+    for row, rows in _lists(checked):
         key, query_id = rows["list_key"][0], rows["query_id"][0]
         for message in _list_problems(rows, manifest, held.get(key)):
             found.problems.append(Problem(path.name, f"query {query_id!r}: {message}", key, row))
@@ -158,14 +162,18 @@ def _list_problems(
     if elsewhere is not None:
         yield f"the list stands twice, first in {elsewhere}"
     for name in _OF_THE_LIST:
-        if any(value != rows[name][0] for value in rows[name]):
+        if rows[name].count(rows[name][0]) != len(rows[name]):
             yield f"the rows of the list differ in {name}"
     if manifest is not None and rows["teacher"][0] not in manifest["teachers"]:
         yield f"teacher {rows['teacher'][0]} is not in {MANIFEST}"
     if rows["status"][0] == "failed":
         if len(rows["status"]) != 1 or not rows["error"][0]:
             yield "a failed list must have one row and an error"
-        return
+    else:
+        yield from _document_problems(rows)
+
+
+def _document_problems(rows: Mapping[str, list[Any]]) -> Iterator[str]:
     if rows["position"] != list(range(len(rows["position"]))):
         yield f"positions are not 0 to {len(rows['position']) - 1}; rows are absent, added or moved"
     if None in rows["doc_id"] or None in rows["doc_hash"] or not all(map(_finite, rows["score"])):
@@ -175,6 +183,7 @@ def _list_problems(
     if hashed_list_key(*identity) != rows["list_key"][0]:
         yield "ids and text hashes are not those that its key was made of; rows are absent, added or altered"
     yield from _order_problems(rows)
+    yield from _evidence_problems(rows)
 
 
 def _order_problems(rows: Mapping[str, list[Any]]) -> Iterator[str]:
@@ -188,6 +197,13 @@ def _order_problems(rows: Mapping[str, list[Any]]) -> Iterator[str]:
     for doc_id, name, judgment in zip(rows["doc_id"], rows["group"], judgments, strict=True):
         if name != group(judgment):
             yield f"document {doc_id!r} is in group {name!r}, by its judgment {group(judgment)!r}"
+            break
+
+
+def _evidence_problems(rows: Mapping[str, list[Any]]) -> Iterator[str]:
+    for doc_id, start, end in zip(rows["doc_id"], rows["evidence_start"], rows["evidence_end"], strict=True):
+        if (start, end) != (None, None) and (None in (start, end) or not 0 <= start < end):
+            yield f"document {doc_id!r} has evidence {start}:{end}, which is no span"
             break
 
 

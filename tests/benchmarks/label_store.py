@@ -72,7 +72,7 @@ def _write(folder: Path, lists: int) -> float:
 
 def _lists(count: int, teacher: str) -> Iterator[list[Row]]:
     for number in range(count):
-        doc_ids = [f"document-{(number * 7 + place * 13) % 50_000}" for place in range(DOCUMENTS)]
+        doc_ids = [f"document-{number * 19 + place}" for place in range(DOCUMENTS)]
         candidates = CandidateList(f"query-{number}", f"text of query {number}", doc_ids, doc_ids)
         judgments = [
             Judgment(score=((number + 1) * (place + 3) * 0.618) % 1, missing=place > 15, evidence=(0, 5), tokens=3000)

@@ -92,6 +92,23 @@ def test_an_id_without_text_is_named(folder, documents, queries, missing):
         labels_dataset(folder, documents, queries)
 
 
+def test_a_text_that_is_not_the_judged_one_is_refused(folder):
+    for documents, queries, name in [
+        (DOCUMENTS | {"d4": "old foxes"}, QUERIES, "document 'd4'"),
+        (DOCUMENTS, QUERIES | {"q2": "red foxes"}, "the query"),
+    ]:
+        with pytest.raises(LabelingError, match=f"query 'q2': {name} has another text than when it was judged"):
+            labels_dataset(folder, documents, queries)
+
+
+def test_half_a_character_does_not_keep_a_list_from_training(tmp_path):
+    texts = {"d1": "red \ud83d fox", "d2": "hen"}
+    lists = [CandidateList("q", "red \udc00", list(texts), list(texts.values()))]
+    run_label_job(lists, EvidenceJudge(), tmp_path / "labels")
+    (row,) = labels_dataset(tmp_path / "labels", texts, {"q": "red \udc00"})
+    assert (row["query"], row["docs"]) == ("red \ufffd", ["red \ufffd fox", "hen"])
+
+
 def test_a_folder_without_any_list_gives_an_empty_dataset(tmp_path):
     run_label_job([], EvidenceJudge(), tmp_path / "labels")
     assert list(label_lists(tmp_path / "labels", random=3)) == []

@@ -121,3 +121,15 @@ def test_what_a_killed_writer_left_is_cleared_away(folder, lists, make_judge):
     run_label_job(lists, make_judge(), folder)
     assert not list(folder.glob("*.tmp"))
     assert len(part_paths(folder)) == 4
+
+
+def test_a_reason_that_utf8_cannot_hold_costs_no_list(tmp_path, lists):
+    class Quoting:
+        def judge(self, query, documents):
+            return [{"score": 1.0, "reason": "half \ud83d of one"} for _ in documents]
+
+        def describe(self):
+            return {"name": "quo\udc00ting"}
+
+    run_label_job(lists, Quoting(), tmp_path)
+    assert set(read_labels(tmp_path, ["reason"])["reason"].to_pylist()) == {"half \ufffd of one"}

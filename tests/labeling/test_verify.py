@@ -66,6 +66,14 @@ def edit_a_group(first, second):
     rewritten(second, lambda table: set_value(table, "group", 0, "missing"))
 
 
+def edit_the_evidence(first, second):
+    rewritten(second, lambda table: set_value(table, "evidence_start", 2, 3))
+
+
+def lose_a_score(first, second):
+    rewritten(second, lambda table: set_value(table, "score", 4, float("nan")))
+
+
 def edit_an_id(first, second):
     rewritten(second, lambda table: set_value(table, "doc_id", 0, "d99"))
 
@@ -94,6 +102,8 @@ DAMAGES = {
     edit_a_rank: ("part-00001.parquet", "query 'c': document 'd2' has rank 3, by the scores 2", {"c"}),
     edit_a_score: ("part-00001.parquet", "query 'c': document 'd7' has rank 1, by the scores 2", {"c"}),
     edit_a_group: ("part-00001.parquet", "document 'd7' is in group 'missing', by its judgment 'ranked'", {"c"}),
+    edit_the_evidence: ("part-00001.parquet", "query 'c': document 'd3' has evidence 3:None, which is no span", {"c"}),
+    lose_a_score: ("part-00001.parquet", "query 'd': a document has no id, no text hash or no finite score", {"d"}),
     edit_an_id: ("part-00001.parquet", "not those that its key was made of", {"c"}),
     drop_a_row: ("part-00001.parquet", "query 'd': ids and text hashes are not those", {"d"}),
     change_the_order: ("part-00001.parquet", "query 'c': positions are not 0 to 3", {"c"}),
