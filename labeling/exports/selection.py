@@ -57,8 +57,7 @@ class ExportDocument:
     Attributes:
         text: the text as it was judged.
         title: its title, empty where it has none; ``body`` is the rest.
-        label: its grade among the whole list; equal means tied.
-        grade: the label, spread over ``max_grade`` where that is set.
+        grade: its grade among the whole list, equal where tied, spread over ``max_grade`` where that is set.
         value: what formats with teacher scores write, see :func:`teacher_values`.
     """
 
@@ -67,7 +66,6 @@ class ExportDocument:
     title: str
     body: str
     group: Group
-    label: float
     grade: int
     value: float
     score: float | None
@@ -155,7 +153,7 @@ def export_list(
         documents.append(
             ExportDocument(
                 doc_id=labels.doc_ids[place], text=text, title=title, body=body, group=labels.groups[place],
-                label=labels.labels[place], grade=grade[place], value=value[place], score=labels.scores[place],
+                grade=grade[place], value=value[place], score=labels.scores[place],
                 rank=labels.ranks[place],
             )
         )  # fmt: skip
@@ -165,13 +163,12 @@ def export_list(
 def sides(item: ExportList, count: int) -> tuple[list[ExportDocument], list[ExportDocument]]:
     """The positives and the negatives of a list.
 
-    Positive are the first ``count`` ``ranked`` documents; negative are the documents, of any group, whose label and
-    value are below those of every positive. What is tied with the last positive is neither. Either may be empty.
+    Positive are the first ``count`` ``ranked`` documents; negative are the documents, of any group, whose value is
+    below that of every positive. What is tied with the last positive is neither. Either may be empty.
     """
     positives = [document for document in item.documents if document.group == "ranked"][:count]
-    label = min((document.label for document in positives), default=-math.inf)
-    value = min((document.value for document in positives), default=-math.inf)
-    return positives, [document for document in item.documents if document.label < label and document.value < value]
+    lowest = min((document.value for document in positives), default=-math.inf)
+    return positives, [document for document in item.documents if document.value < lowest]
 
 
 def drawn(rows: list[dict[str, Any]], item: ExportList, settings: ExportSettings) -> list[dict[str, Any]]:

