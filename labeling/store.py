@@ -143,7 +143,7 @@ class LabelStore:
         self.flush()
         table = pa.table({"query_id": list(lists), "list_key": list(lists.values())}, schema=_LISTS_SCHEMA)
         write_table(table, self._folder / LISTS)
-        counts = {"lists": len(lists)} | count_rows(self._folder, table["list_key"])
+        counts = {"lists": len(lists)} | _counts(self._folder, table["list_key"])
         self._manifest |= dict(origin or {}) | {"complete": True, "counts": counts}
         self._write_manifest()
         return counts
@@ -235,12 +235,7 @@ def _live_tables(folder: Path, keys: pa.ChunkedArray, columns: Sequence[str]) ->
         yield table.filter(pc.is_in(table["list_key"], value_set=keys))
 
 
-def count_rows(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
-    """Of the lists with these keys: ``failed`` lists, and ``documents``, of which ``missing`` and ``truncated``.
-
-    Raises:
-        LabelingError: a part cannot be read.
-    """
+def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
     counts = {"failed": 0, "documents": 0, "missing": 0, "truncated": 0}
     for table in _live_tables(folder, keys, ["list_key", "status", "group", "truncated"]):
         labelled = table.filter(pc.equal(table["status"], "ok"))

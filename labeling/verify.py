@@ -50,14 +50,12 @@ class Problem:
     Attributes:
         place: name of the file.
         message: what is wrong with it, in one line that holds ids and no texts.
-        list_key: of the list that has to be made again; None where it is the whole file, or nothing of the folder.
-        row: first row of that list in its part.
+        row: in a part, the first row of the list that has to be made again.
         unreadable: the file as a whole has to go.
     """
 
     place: str
     message: str
-    list_key: str | None = None
     row: int = 0
     unreadable: bool = False
 
@@ -105,7 +103,7 @@ def _check_manifest(folder: Path, found: Verification) -> dict[str, Any] | None:
     try:
         manifest = load_manifest(folder)
     except LabelingError as error:
-        found.problems.append(Problem(MANIFEST, str(error)))
+        found.problems.append(Problem(MANIFEST, _without(folder / MANIFEST, error)))
         return None
     for name, description in manifest["teachers"].items():
         if teacher_hash(description) != name:
@@ -123,7 +121,7 @@ def _check_job_lists(folder: Path, manifest: Mapping[str, Any] | None, found: Ve
     try:
         lists = read_table(folder / LISTS, ["query_id", "list_key"]).to_pydict()
     except LabelingError as error:
-        found.problems.append(Problem(LISTS, str(error), unreadable=(folder / LISTS).exists()))
+        found.problems.append(Problem(LISTS, _without(folder / LISTS, error), unreadable=(folder / LISTS).exists()))
         return {}
     for name in ("query_id", "list_key"):
         if len(set(lists[name])) < len(lists[name]):
@@ -135,16 +133,21 @@ def _check_part(path: Path, manifest: Mapping[str, Any] | None, held: dict[str, 
     try:
         table = read_table(path).select(COLUMNS.names)
     except (LabelingError, KeyError) as error:
-        found.problems.append(Problem(path.name, str(error), unreadable=True))
+        found.problems.append(Problem(path.name, _without(path, error), unreadable=True))
         return
     found.rows += table.num_rows
     checked = table.select(["list_key", *_OF_THE_LIST, *_OF_THE_DOCUMENT])
     for row, rows in _lists(checked):
         key, query_id = rows["list_key"][0], rows["query_id"][0]
         for message in _list_problems(rows, manifest, held.get(key)):
-            found.problems.append(Problem(path.name, f"query {query_id!r}: {message}", key, row))
+            found.problems.append(Problem(path.name, f"query {query_id!r}: {message}", row))
         held.setdefault(key, path.name)
     found.lists = len(held)
+
+
+def _without(path: Path, error: Exception) -> str:
+    """The error's message without the path, which a problem names by itself."""
+    return str(error).removeprefix(f"{path}: ")
 
 
 def _lists(table: pa.Table) -> Iterator[tuple[int, dict[str, list[Any]]]]:
@@ -215,7 +218,7 @@ def _check_presence(
     live: Mapping[str, str], held: Mapping[str, str], manifest: Mapping[str, Any], found: Verification
 ) -> None:
     for key in live.keys() - held.keys() if manifest["complete"] else ():
-        found.problems.append(Problem(LISTS, f"query {live[key]!r}: its list is in no readable part", key))
+        found.problems.append(Problem(LISTS, f"query {live[key]!r}: its list is in no readable part"))
     counted = manifest.get("counts", {}).get("lists")
     if manifest["complete"] and live and counted != len(live):
         found.problems.append(Problem(MANIFEST, f"counts {counted} lists where {LISTS} has {len(live)}"))

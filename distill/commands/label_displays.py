@@ -19,7 +19,8 @@ LIST_COLUMNS = (
     "reason", "truncated", "tokens", "confidence", "status", "error", "seconds", "created", "teacher",
 )  # fmt: skip
 
-_SNIPPET = 80
+# Characters of a text and of an entry of the teacher's description that are shown.
+_SNIPPET, _LONGEST = 80, 300
 
 
 def visible(text: str) -> str:
@@ -108,7 +109,7 @@ def summary_table(title: str, summary: LabelSummary) -> Table:
     table.add_row("teacher", summary.teacher)
     for name, value in summary.description.items():
         shown = value if isinstance(value, str) else json.dumps(value)
-        table.add_row(Text(f"  {visible(name)}"), Text(visible(shown[:300])))
+        table.add_row(Text(f"  {visible(name)}"), Text(visible(shown[:_LONGEST]) + " ..." * (len(shown) > _LONGEST)))
     if summary.earlier_teachers:
         table.add_row("earlier teachers", f"{summary.earlier_teachers}; their rows are not read")
     return table
