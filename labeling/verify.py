@@ -217,7 +217,7 @@ def _finite(score: float | None) -> bool:
 def _check_presence(
     live: Mapping[str, str], held: Mapping[str, str], manifest: Mapping[str, Any], found: Verification
 ) -> None:
-    for key in live.keys() - held.keys() if manifest["complete"] else ():
+    for key in (key for key in live if manifest["complete"] and key not in held):
         found.problems.append(Problem(LISTS, f"query {live[key]!r}: its list is in no readable part"))
     counted = manifest.get("counts", {}).get("lists")
     if manifest["complete"] and live and counted != len(live):

@@ -1,6 +1,8 @@
 import shutil
 import tracemalloc
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from labeling import LabelingError
@@ -8,7 +10,7 @@ from labeling.formats import label_lists
 from labeling.job import JobSettings, run_label_job
 from labeling.judge import ScoreAdapter
 from labeling.label_lists import CandidateList
-from labeling.parts import part_paths
+from labeling.parts import part_paths, write_table
 from labeling.reading import LabelReader
 from labeling.store import open_store, read_labels
 
@@ -41,6 +43,11 @@ def test_a_list_in_two_parts_or_in_none_is_refused(folder):
     with pytest.raises(LabelingError, match="list of query 'a' stands twice in the parts; `distill labels verify"):
         rows_by_reader(folder)
     copy.unlink()
+    whole = pq.read_table(part_paths(folder)[0])
+    write_table(pa.concat_tables([whole, whole.slice(0, 4)]), part_paths(folder)[0])
+    with pytest.raises(LabelingError, match="list of query 'a' stands twice"):
+        rows_by_reader(folder)
+    write_table(whole, part_paths(folder)[0])
     part_paths(folder)[1].unlink()
     with pytest.raises(LabelingError, match="list of query 'c' is in no part, with 1 others"):
         rows_by_reader(folder)
