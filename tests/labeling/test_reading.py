@@ -35,6 +35,10 @@ def test_lists_come_in_the_order_of_the_last_job_wherever_they_stand(folder, lis
     run_label_job([lists[3], lists[0], lists[2]], make_judge(), folder)
     assert [row["query_id"] for row in rows_by_reader(folder)[::4]] == ["d", "a", "c"]
     assert rows_by_reader(folder) == read_labels(folder, COLUMNS).to_pylist()
+    # the first list of each part is none of the job's
+    run_label_job([lists[3], lists[1]], make_judge(), folder)
+    assert [row["query_id"] for row in rows_by_reader(folder)[::4]] == ["d", "b"]
+    assert rows_by_reader(folder) == read_labels(folder, COLUMNS).to_pylist()
 
 
 def test_a_list_in_two_parts_or_in_none_is_refused(folder):
@@ -79,17 +83,22 @@ def test_memory_does_not_grow_with_the_number_of_lists(tmp_path):
         def score(self, query, documents):
             return [float(len(document)) for document in documents]
 
-    def peak(count):
+    def peaks(count):
+        """Most bytes of Python objects, and of Arrow's, at any list."""
         ids = [f"document {number}" for number in range(50)]
         lists = (CandidateList(f"q{number}", f"query {number}", ids, ids) for number in range(count))
         folder = tmp_path / str(count)
-        run_label_job(lists, ScoreAdapter(Length(), {"name": "length"}), folder, JobSettings(part_lists=50))
+        run_label_job(lists, ScoreAdapter(Length(), {"name": "length"}), folder, JobSettings(part_lists=10))
+        before, arrow = pa.total_allocated_bytes(), []
         tracemalloc.start()
-        assert sum(1 for _ in label_lists(folder)) == count
-        _, most = tracemalloc.get_traced_memory()
+        for _ in label_lists(folder):
+            arrow.append(pa.total_allocated_bytes() - before)
+        _, python = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return most
+        assert len(arrow) == count
+        return python, max(arrow)
 
-    peak(10)  # what is loaded once
-    small, large = peak(100), peak(1000)
-    assert large < 1.5 * small + 100 * 1000  # a hundred bytes a list for its place; its rows would be twenty times that
+    peaks(10)  # what is loaded once
+    # 10 and 40 parts; a list's key, id and place take some 150 bytes, its rows twenty times that
+    for small, large in zip(peaks(100), peaks(400), strict=True):
+        assert large < 1.3 * small + 300 * 150
