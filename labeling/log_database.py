@@ -1,4 +1,4 @@
-"""The database that holds a query log while its tail is chosen: out of core, so that a log may be larger than memory."""
+"""The database that holds a query log while its tail is chosen, so that a log may be larger than memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
+from duckdb.func import PythonUDFType
 
 from labeling.query_text import content_words_in, merge_key, shown_text
 
@@ -24,7 +25,7 @@ def open_database(folder: Path, memory_mib: int = MEMORY_MIB) -> Iterator[DuckDB
         folder: an existing folder for the database and for what does not fit into memory.
         memory_mib: MiB that the database's tables and steps may take; Python and its libraries come on top.
     """
-    settings = {
+    settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_mib}MiB",
         "temp_directory": str(folder / "spilled"),
         "preserve_insertion_order": "false",  # or whole results are kept in memory to be put in order
@@ -47,4 +48,4 @@ def _add_function(database: DuckDBPyConnection, name: str, function: Callable[[s
     def by_column(texts: pa.Array) -> pa.Array:
         return pa.array([function(text) for text in texts.to_pylist()], pa.string())
 
-    database.create_function(name, by_column, ["VARCHAR"], "VARCHAR", type="arrow")
+    database.create_function(name, by_column, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)

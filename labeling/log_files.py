@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +21,7 @@ from labeling import LabelingError
 from labeling.query_text import storable
 
 # A batch ends at whichever comes first, so that a log of very long lines takes no more memory than another.
-_BATCH_LINES = 131_072
+_BATCH_LINES = 262_144
 _BATCH_CHARACTERS = 32_000_000
 _LONGEST_FIELD = 16_000_000
 _SHOWN_COLUMNS = 20
@@ -44,25 +45,26 @@ class LogBatch:
 def read_log_file(path: Path, names: Sequence[str]) -> Iterator[LogBatch]:
     """Yield the named columns of a query log in CSV, TSV, JSON lines (any of these may be packed, ``.gz``) or Parquet.
 
-    CSV may quote its fields, which may then hold commas, quotes and line ends; TSV has no quotes. Both begin with a line
-    of column names.
+    CSV may quote its fields, which may then hold commas, quotes and line ends; TSV has no quotes. Both begin with a
+    line of column names.
 
     Raises:
-        LabelingError: the file's name has none of these endings, it is missing, empty or damaged, a column is not there,
-            or a line is malformed; the message names the line.
+        LabelingError: the file's name has none of these endings, it is missing, empty or damaged, a column is not
+            there, or a line is malformed; the message names the line.
     """
     plain = path.name.removesuffix(".gz")
     reader = _READERS.get(Path(plain).suffix.lower())
     if reader is None or (path.name != plain and reader is _read_parquet):
-        accepted = ", ".join(_READERS)
-        raise LabelingError(f"{path}: not a query log by its name; accepted are {accepted}, all but Parquet also as .gz")
+        accepted = f"{', '.join(_READERS)}, all but Parquet also as .gz"
+        raise LabelingError(f"{path}: not a query log by its name; accepted are {accepted}")
     if not path.is_file():
         raise LabelingError(f"{path}: no such file")
     yield from reader(path, names)
 
 
-def _read_delimited(path: Path, names: Sequence[str], delimiter: str, quoting: int) -> Iterator[LogBatch]:
+def _read_delimited(path: Path, names: Sequence[str], delimiter: str, quotes: bool) -> Iterator[LogBatch]:
     with _lines_of(path) as file, _long_fields():
+        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
         reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
         begun = 0
         try:
@@ -70,22 +72,24 @@ def _read_delimited(path: Path, names: Sequence[str], delimiter: str, quoting: i
             if not header:
                 raise LabelingError(f"{path}: begins with no line of column names")
             places = _find(path, names, header)
-            batch = _Batch(path)
-            begun = reader.line_num
+            batch = _Batch(path, len(names))
+            begun, width = reader.line_num, len(header)
             for row in reader:
-                if len(row) == len(header):
-                    yield from batch.add(begun + 1, [row[place] for place in places])
+                if len(row) == width:
+                    if batch.fills(begun + 1, [row[place] for place in places]):
+                        yield batch.emptied()
                 elif row:
-                    raise LabelingError(f"{path}:{begun + 1}: {len(row)} columns; the header has {len(header)}")
+                    raise LabelingError(f"{path}:{begun + 1}: {len(row)} columns; the header has {width}")
                 begun = reader.line_num
         except csv.Error as error:
             raise LabelingError(f"{path}:{begun + 1}: {error}; a quote may be missing here") from None
-        yield from batch.rest()
+    if batch:
+        yield batch.emptied()
 
 
 def _read_json_lines(path: Path, names: Sequence[str]) -> Iterator[LogBatch]:
     never_seen = set(names)
-    batch = _Batch(path)
+    batch = _Batch(path, len(names))
     with _lines_of(path) as file:
         for number, line in enumerate(file, start=1):
             if line.isspace():
@@ -93,10 +97,12 @@ def _read_json_lines(path: Path, names: Sequence[str]) -> Iterator[LogBatch]:
             row = _json_object(path, number, line)
             never_seen.difference_update(row)
             _find(f"{path}:{number}", names[:1], list(row))
-            yield from batch.add(number, [_json_text(path, number, row, name) for name in names])
-    yield from batch.rest()
+            if batch.fills(number, [_json_text(path, number, row, name) for name in names]):
+                yield batch.emptied()
     if never_seen:
         raise LabelingError(f"{path}: no line has a key {min(never_seen)!r}")
+    if batch:
+        yield batch.emptied()
 
 
 def _read_parquet(path: Path, names: Sequence[str]) -> Iterator[LogBatch]:
@@ -114,8 +120,8 @@ def _read_parquet(path: Path, names: Sequence[str]) -> Iterator[LogBatch]:
 
 
 _READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[LogBatch]]] = {
-    ".csv": partial(_read_delimited, delimiter=",", quoting=csv.QUOTE_MINIMAL),
-    ".tsv": partial(_read_delimited, delimiter="\t", quoting=csv.QUOTE_NONE),
+    ".csv": partial(_read_delimited, delimiter=",", quotes=True),
+    ".tsv": partial(_read_delimited, delimiter="\t", quotes=False),
     ".jsonl": _read_json_lines,
     ".parquet": _read_parquet,
 }
@@ -124,41 +130,41 @@ _READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[LogBatch]]] = {
 class _Batch:
     """Lines of text files until they are enough for a batch."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: list[list[str | None]] = []
+    def __init__(self, path: Path, width: int) -> None:
+        self._path, self._width = path, width
+        # row after row in one list: a list for each row would be walked over and over by the garbage collector
+        self._cells: list[str | None] = []
         self._lines: list[int] = []
         self._characters = 0
 
-    def add(self, line: int, row: list[str | None]) -> Iterator[LogBatch]:
-        """Take a line; yields a batch when it is full."""
-        self._rows.append(row)
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def fills(self, line: int, row: Sequence[str | None]) -> bool:
+        """Take a line; whether the batch is full with it."""
+        self._cells.extend(row)
         self._lines.append(line)
         self._characters += len(row[0] or "")
-        if len(self._rows) >= _BATCH_LINES or self._characters >= _BATCH_CHARACTERS:
-            yield from self.rest()
+        return len(self._lines) >= _BATCH_LINES or self._characters >= _BATCH_CHARACTERS
 
-    def rest(self) -> Iterator[LogBatch]:
-        """Yield what has been taken, if anything."""
-        if not self._rows:
-            return
-        rows, lines = self._rows, self._lines
-        self._rows, self._lines, self._characters = [], [], 0
+    def emptied(self) -> LogBatch:
+        """What has been taken, which is given up."""
+        cells, lines = self._cells, self._lines
+        self._cells, self._lines, self._characters = [], [], 0
         try:
-            columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
+            columns = [pa.array(cells[place :: self._width], pa.string()) for place in range(self._width)]
         except UnicodeEncodeError:
-            line = next(line for line, row in zip(lines, rows, strict=True) if not all(map(_is_unicode, row)))
+            line = lines[next(place for place, cell in enumerate(cells) if not _is_unicode(cell)) // self._width]
             raise LabelingError(f"{self._path}:{line}: not UTF-8; the file must be UTF-8 text") from None
-        yield LogBatch(columns, lines, lambda line: f"{self._path}:{line}")
+        return LogBatch(columns, lines, lambda line: f"{self._path}:{line}")
 
 
 @contextmanager
 def _lines_of(path: Path) -> Iterator[TextIO]:
     """The file's text, unpacked; bytes that are not UTF-8 become lone surrogates, so that their line can be named."""
-    how = {"mode": "rt", "encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
     try:
-        with gzip.open(path, **how) if path.suffix == ".gz" else path.open(**how) as file:
-            yield file
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as packed:
+            yield TextIOWrapper(packed, encoding="utf-8-sig", errors="surrogateescape", newline="")
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise LabelingError(f"{path}: not a whole gzip file; pack it again, or drop .gz from its name") from None
 

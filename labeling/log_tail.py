@@ -26,8 +26,8 @@ def write_tail_queries(
 ) -> tuple[LogReport, TailReport]:  # fmt: skip
     """Write the tail of a log into ``folder``: ``queries.jsonl``, most frequent first, and ``report.json``.
 
-    A query is ``{"_id", "text", "metadata": {"frequency", "clicks", "impressions"}}``; counts that the log lacks are left
-    out. The files depend on the lines of the log, not on their order.
+    A query is ``{"_id", "text", "metadata": {"frequency", "clicks", "impressions"}}``, without counts that the log
+    lacks. The files depend on the lines of the log, not on their order.
 
     Args:
         log: CSV, TSV, JSON lines or Parquet.
@@ -60,7 +60,7 @@ def write_tail_queries(
 
 
 def _write_queries(database: duckdb.DuckDBPyConnection, path: Path, columns: LogColumns) -> None:
-    counts = [name for name in ("frequency", "clicks", "impressions") if name == "frequency" or name in columns.mapped()]
+    counts = ["frequency", *(name for name in ("clicks", "impressions") if name in columns.mapped())]
     metadata = ", ".join(f"'{name}': {name}" for name in counts)
     database.execute("SET preserve_insertion_order = true")
     database.execute(

@@ -55,7 +55,7 @@ def read_query_log(
     database: DuckDBPyConnection, path: Path, columns: LogColumns, on_step: OnStep = lambda _: None,
     on_lines: OnLines = lambda _: None,
 ) -> LogReport:  # fmt: skip
-    """Make the table ``queries``: query_id, text, key, frequency, clicks and impressions, the last two null if not there.
+    """Make the table ``queries``: query_id, text, key, frequency, clicks and impressions (null where the log has none).
 
     Lines are one query if `merge_key` makes their queries equal; counts are summed. ``text`` is the spelling asked most
     often (of equals the smallest), ``query_id`` the first 32 hexadecimal digits of the key's SHA-256.
@@ -63,7 +63,7 @@ def read_query_log(
     Args:
         database: an open one, without these tables.
         path: CSV, TSV, JSON lines or Parquet, as `read_log_file` takes them.
-        columns: which column is what. An empty cell counts 0 among clicks and impressions, and is refused as a frequency.
+        columns: which column is what. An empty cell is 0 among clicks and impressions, and no frequency.
         on_step: told each step.
         on_lines: told the lines read so far.
 
@@ -141,17 +141,16 @@ def _counts(batch: LogBatch, column: pa.Array, name: str, least: int) -> pa.Arra
     """The column as whole numbers; an empty cell is 0 where 0 is accepted."""
     numbers = _whole_numbers(column)
     if numbers is None:
-        raise LabelingError(f"{batch.place(batch.lines[0])}: column {name!r} holds {column.type}; whole numbers are accepted")
+        place = batch.place(batch.lines[0])
+        raise LabelingError(f"{place}: column {name!r} holds {column.type}; whole numbers are accepted")
     good = pc.and_(pc.greater_equal(numbers, least), pc.less_equal(numbers, MAX_COUNT))
     good = pc.fill_null(good, False)
     if least == 0:
         good = pc.or_(good, _is_empty(column))
     if not pc.all(good, min_count=0).as_py():
         bad = pc.index(good, False).as_py()
-        raise LabelingError(
-            f"{batch.place(batch.lines[bad])}: {name} {column[bad].as_py()!r}; whole numbers from {least} to {MAX_COUNT}"
-            " are accepted"
-        )
+        found = f"{batch.place(batch.lines[bad])}: {name} {column[bad].as_py()!r:.60}"
+        raise LabelingError(f"{found}; whole numbers from {least} to {MAX_COUNT} are accepted")
     return pc.fill_null(numbers, 0)
 
 

@@ -60,7 +60,7 @@ def merge_key(text: str) -> str:
 
 
 def shown_text(text: str) -> str:
-    """The query as it was typed, but for white space, which is made single, and control characters, which are dropped."""
+    """The query as it was typed, with white space made single and control characters dropped."""
     return " ".join(_CONTROL.sub("", storable(text)).split())
 
 

@@ -37,7 +37,7 @@ class TailSettings(BaseModel):
         False, description="of queries that have the same words but for order, ending and stop words, keep one"
     )
     sample: PositiveInt | None = Field(
-        None, le=100_000, description="keep this many: lengths and frequencies as in the tail, words as varied as can be"
+        None, le=100_000, description="keep this many, of lengths and frequencies as in the tail and of varied words"
     )
     seed: int = Field(0, description="of the sample")
     language: str = Field("english", description="whose endings and stop words near-duplicates and sample pass over")

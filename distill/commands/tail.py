@@ -109,7 +109,8 @@ def _refuse_what_is_no_tail(out: Path, overwrite: bool) -> None:
 
 def _table(title: str, read: LogReport, report: TailReport) -> Table:
     """One row a cut: what it took, and what it left."""
-    facts = f"{read.lines:,} lines, of them {read.empty:,} empty; {read.spellings:,} spellings of {read.queries:,} queries"
+    spelt = f"{read.spellings:,} spellings of {read.queries:,} queries"
+    facts = f"{read.lines:,} lines, of them {read.empty:,} empty; {spelt}"
     table = Table(title=f"{title}: {facts}", title_justify="left")
     table.add_column("cut")
     table.add_column("left out", overflow="fold")
@@ -120,5 +121,7 @@ def _table(title: str, read: LogReport, report: TailReport) -> Table:
         share = f"{100 * cut.traffic_left / report.traffic:.1f} %"
         table.add_row(cut.name, cut.says, f"{cut.queries:,}", f"{cut.queries_left:,}", share)
     if report.sample_words is not None:
-        table.caption = f"content words in the sample: {report.sample_words:,}; in a plain draw: {report.plain_sample_words:,}"
+        table.caption = (
+            f"different words in the sample: {report.sample_words:,}; in a plain draw: {report.plain_sample_words:,}"
+        )
     return table
