@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from distill.collections.collection import DataError
-from distill.commands import data, teacher
+from distill.commands import data, labels, teacher
 from distill.commands.evaluate import evaluate
 from distill.commands.export import export
 from distill.commands.first_stage import first_stage
@@ -38,6 +38,7 @@ app.add_typer(data.app, name="data")
 app.command()(first_stage)
 app.add_typer(teacher.app, name="teacher")
 app.command()(label)
+app.add_typer(labels.app, name="labels")
 app.add_typer(train, name="train")
 app.command()(rank)
 app.command()(evaluate)

@@ -52,8 +52,14 @@ def list_key(candidates: CandidateList, teacher: str) -> str:
         teacher: the judge's :func:`labeling.keys.teacher_hash`.
     """
     hashes = [text_hash(document) for document in candidates.documents]
-    query = [candidates.query_id, text_hash(candidates.query)]
-    identity = canonical_json([query, list(candidates.doc_ids), hashes, teacher])
+    return hashed_list_key(candidates.query_id, text_hash(candidates.query), candidates.doc_ids, hashes, teacher)
+
+
+def hashed_list_key(
+    query_id: str, query_hash: str, doc_ids: Sequence[str], doc_hashes: Sequence[str], teacher: str
+) -> str:
+    """The key of a list of which the hashes are known and not the texts, as in the label store."""
+    identity = canonical_json([[query_id, query_hash], list(doc_ids), list(doc_hashes), teacher])
     return hashlib.sha256(identity.encode("ascii")).hexdigest()
 
 

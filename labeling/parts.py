@@ -50,8 +50,9 @@ def part_paths(folder: Path) -> list[Path]:
 
 def next_part_number(folder: Path) -> int:
     """One more than the highest number in use, parts that were set aside included."""
-    numbers = [int(path.stem.removeprefix("part-")) for path in folder.glob("part-*") if path.suffix != UNFINISHED]
-    return max(numbers, default=-1) + 1
+    names = [path.stem.removeprefix("part-") for path in folder.glob("part-*") if path.suffix != UNFINISHED]
+    # A copy that somebody made has a name of its own, such as part-00000 (1).parquet.
+    return max((int(name) for name in names if name.isdecimal()), default=-1) + 1
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -60,14 +61,16 @@ def remove_unfinished(folder: Path) -> None:
         path.unlink()
 
 
-def read_table(path: Path, columns: Sequence[str]) -> pa.Table:
-    """The named columns of a Parquet file, with the checksum of every page that is read compared.
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The named columns of a Parquet file, or all, with the checksum of every page that is read compared.
 
     Raises:
         LabelingError: the file is truncated, altered, or lacks a column.
     """
+    names = None if columns is None else list(columns)
     try:
-        return pq.read_table(path, columns=list(columns), page_checksum_verification=True).select(list(columns))
+        table = pq.read_table(path, columns=names, page_checksum_verification=True)
+        return table if names is None else table.select(names)
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise LabelingError(f"{path}: not a readable label file ({reason}); run the label job again") from error
@@ -99,10 +102,11 @@ def write_beside(path: Path, write: Callable[[Path], Any]) -> None:
         unfinished.replace(path)
         _synchronise(path.parent)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise LabelingError(
             f"{path}: cannot be written ({error.strerror or error}); what was written before is safe, resume from it"
         ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _synchronise(path: Path) -> None:

@@ -36,6 +36,7 @@ from labeling.parts import (
     write_beside,
     write_table,
 )
+from labeling.texts import well_formed
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +60,11 @@ class LabelStore:
         self._last_flush = time.monotonic()
         self.teacher = teacher_hash(description)
         self._teacher_columns = {"teacher": self.teacher} | {
-            f"teacher_{key}": value if isinstance(value, str) else canonical_json(value)
+            f"teacher_{key}": well_formed(value) if isinstance(value, str) else canonical_json(value)
             for key, value in description.items()
         }
-        before = _load_manifest(folder) if (folder / MANIFEST).exists() else {"teachers": {}, "teacher": None}
-        self.teacher_change = _changed_entries(before["teachers"].get(before["teacher"]), description)
+        before = load_manifest(folder) if (folder / MANIFEST).exists() else {"teachers": {}, "teacher": None}
+        self.teacher_change = changed_entries(before["teachers"].get(before["teacher"]), description)
         self._manifest = {
             "format": FORMAT,
             "complete": False,
@@ -105,7 +106,10 @@ class LabelStore:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Takes the rows of one whole list, and flushes when ``part_lists`` or ``part_seconds`` are reached."""
-        self._pending.append(rows)
+        # A reason is made of a document's text, and one that Parquet cannot hold would cost the lists beside it.
+        self._pending.append(
+            [row | {"reason": well_formed(row["reason"])} if row.get("reason") else row for row in rows]
+        )
         self.finished[rows[0]["list_key"]] = rows[0]["status"]
         if len(self._pending) >= self._part_lists or time.monotonic() - self._last_flush >= self._part_seconds:
             self.flush()
@@ -126,8 +130,12 @@ class LabelStore:
         table = pa.Table.from_pylist([row | self._teacher_columns for rows in pending for row in rows], schema=schema)
         write_table(table, self._folder / f"part-{number:05d}.parquet")
 
-    def finish(self, lists: Mapping[str, str]) -> dict[str, int]:
+    def finish(self, lists: Mapping[str, str], origin: Mapping[str, Any] | None = None) -> dict[str, int]:
         """Declares these lists (query id -> list key) to be what the folder holds.
+
+        Args:
+            lists: in the order in which they are to be read.
+            origin: further entries of the manifest, as JSON values: where the lists come from if not from a judge.
 
         Returns:
             Counts of ``lists``, ``failed`` lists, and ``documents``, of which ``missing`` and ``truncated``.
@@ -135,15 +143,13 @@ class LabelStore:
         self.flush()
         table = pa.table({"query_id": list(lists), "list_key": list(lists.values())}, schema=_LISTS_SCHEMA)
         write_table(table, self._folder / LISTS)
-        counts = {"lists": len(lists)} | _counts(self._folder, table["list_key"])
-        self._manifest |= {"complete": True, "counts": counts}
+        counts = {"lists": len(lists)} | count_rows(self._folder, table["list_key"])
+        self._manifest |= dict(origin or {}) | {"complete": True, "counts": counts}
         self._write_manifest()
         return counts
 
     def _write_manifest(self) -> None:
-        self._manifest["updated"] = datetime.now(UTC).isoformat(timespec="seconds")
-        text = json.dumps(self._manifest, indent=2, sort_keys=True) + "\n"
-        write_beside(self._folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+        write_manifest(self._folder, self._manifest)
 
 
 _LISTS_SCHEMA = pa.schema([("query_id", pa.string()), ("list_key", pa.string())])
@@ -184,18 +190,28 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         LabelingError: there is none, it is of another version, or the job that writes it has not finished.
     """
-    if not (folder / MANIFEST).exists():
-        raise LabelingError(f"{folder}: no {MANIFEST}, so no label folder")
-    manifest = _load_manifest(folder)
+    manifest = load_manifest(folder)
     if not manifest["complete"]:
         raise LabelingError(f"{folder}: the label job has not finished; run it again to resume it")
     return manifest
 
 
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Puts a manifest in its place, with the time of this writing.
+
+    Raises:
+        LabelingError: it cannot be written.
+    """
+    stamped = {**manifest, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+    text = json.dumps(stamped, indent=2, sort_keys=True) + "\n"
+    write_beside(folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+
+
 def read_labels(folder: Path, columns: Sequence[str] = tuple(COLUMNS.names), status: str = "ok") -> pa.Table:
     """The rows of the lists that the last job was about: one per document, or with ``failed`` one per failed list.
 
-    Rows stand in the order of the job's lists and, within a list, of its candidates.
+    Rows stand in the order of the job's lists and, within a list, of its candidates. All are held at once; for one
+    list at a time there is :class:`labeling.reading.LabelReader`.
 
     Raises:
         LabelingError: the folder holds no finished labels, or a file of it cannot be read.
@@ -205,6 +221,9 @@ def read_labels(folder: Path, columns: Sequence[str] = tuple(COLUMNS.names), sta
     needed = sorted({*columns, "list_key", "position", "status"})
     empty = pa.schema([COLUMNS.field(name) for name in needed]).empty_table()
     table = pa.concat_tables([empty, *_live_tables(folder, keys, needed)])
+    absent = len(keys) - pc.count_distinct(table["list_key"]).as_py()
+    if absent:
+        raise LabelingError(f"{folder}: {absent} of {len(keys)} lists are in no part; run the label job again")
     table = table.filter(pc.equal(table["status"], status))
     table = table.append_column("list", pc.index_in(table["list_key"], value_set=keys))
     return table.sort_by([("list", "ascending"), ("position", "ascending")]).select(list(columns))
@@ -216,7 +235,12 @@ def _live_tables(folder: Path, keys: pa.ChunkedArray, columns: Sequence[str]) ->
         yield table.filter(pc.is_in(table["list_key"], value_set=keys))
 
 
-def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
+def count_rows(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
+    """Of the lists with these keys: ``failed`` lists, and ``documents``, of which ``missing`` and ``truncated``.
+
+    Raises:
+        LabelingError: a part cannot be read.
+    """
     counts = {"failed": 0, "documents": 0, "missing": 0, "truncated": 0}
     for table in _live_tables(folder, keys, ["list_key", "status", "group", "truncated"]):
         labelled = table.filter(pc.equal(table["status"], "ok"))
@@ -227,8 +251,15 @@ def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
     return counts
 
 
-def _load_manifest(folder: Path) -> dict[str, Any]:
+def load_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a label folder, finished or not.
+
+    Raises:
+        LabelingError: there is none, or it is unreadable or of another version.
+    """
     path = folder / MANIFEST
+    if not path.exists():
+        raise LabelingError(f"{folder}: no {MANIFEST}, so no label folder")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found = manifest["format"]
@@ -236,10 +267,14 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
         raise LabelingError(f"{path}: not a manifest of labels ({error})") from error
     if found != FORMAT:
         raise LabelingError(f"{path}: labels of format {found!r}; this version reads format {FORMAT}")
+    lacking = {"complete", "teacher", "teachers"} - manifest.keys()
+    if lacking or not isinstance(manifest["teachers"], dict):
+        raise LabelingError(f"{path}: not a manifest of labels (entry {min(lacking, default='teachers')!r})")
     return manifest
 
 
-def _changed_entries(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+def changed_entries(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """Names of the entries in which two descriptions of judges differ, sorted; none where there is no first one."""
     if before is None:
         return []
     return sorted(

@@ -1,0 +1,1 @@
+"""Label folders as the files that trainers, evaluation tools and judgment tools read."""
