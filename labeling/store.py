@@ -62,8 +62,8 @@ class LabelStore:
             f"teacher_{key}": value if isinstance(value, str) else canonical_json(value)
             for key, value in description.items()
         }
-        before = _load_manifest(folder) if (folder / MANIFEST).exists() else {"teachers": {}, "teacher": None}
-        self.teacher_change = _changed_entries(before["teachers"].get(before["teacher"]), description)
+        before = load_manifest(folder) if (folder / MANIFEST).exists() else {"teachers": {}, "teacher": None}
+        self.teacher_change = changed_entries(before["teachers"].get(before["teacher"]), description)
         self._manifest = {
             "format": FORMAT,
             "complete": False,
@@ -186,7 +186,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     if not (folder / MANIFEST).exists():
         raise LabelingError(f"{folder}: no {MANIFEST}, so no label folder")
-    manifest = _load_manifest(folder)
+    manifest = load_manifest(folder)
     if not manifest["complete"]:
         raise LabelingError(f"{folder}: the label job has not finished; run it again to resume it")
     return manifest
@@ -227,7 +227,12 @@ def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
     return counts
 
 
-def _load_manifest(folder: Path) -> dict[str, Any]:
+def load_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest as it stands, of a job that has finished or not.
+
+    Raises:
+        LabelingError: it is damaged or of another version.
+    """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -239,7 +244,8 @@ def _load_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _changed_entries(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+def changed_entries(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """Names of the entries in which two descriptions differ, sorted; none where there is no earlier one."""
     if before is None:
         return []
     return sorted(
