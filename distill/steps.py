@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill.artifacts import file_stamps
 from distill.collections.beir import read_beir, write_beir
-from distill.collections.collection import Collection
+from distill.collections.collection import Collection, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import candidate_recall
@@ -24,6 +24,7 @@ from distill.progress import Advance
 from distill.recipe import DocstringCollection, Recipe
 from distill.stages import evaluation, labels, students, teacher
 from distill.stages.candidates import pre_ranked, texts, top
+from distill.stages.label_engines import TeacherSource, open_engine
 from distill.stages.roles import plan_queries
 from labeling.formats import labels_run
 from labeling.job import JobSettings
@@ -37,6 +38,8 @@ BEIR = "beir"
 LOG = "query_log.tsv"
 LISTS = "lists"
 MODEL = "model"
+
+PART_LISTS = 16  # a small teacher on a processor takes seconds a list: more than this is too much to lose
 
 Facts = Mapping[str, Any]
 
@@ -69,8 +72,13 @@ def teacher_models(recipe: Recipe) -> list[str]:
 
 def open_collection(recipe: Recipe, folder: Path) -> Collection:
     """The collection as the collection stage left it; a BEIR folder of the user's is read where it stands."""
+    return read_beir(beir_folder(recipe, folder))
+
+
+def beir_folder(recipe: Recipe, folder: Path) -> Path:
+    """Where the collection's files are; ``folder`` is the collection stage's."""
     section = recipe.collection
-    return read_beir(folder / BEIR if isinstance(section, DocstringCollection) else section.path)
+    return folder / BEIR if isinstance(section, DocstringCollection) else section.path
 
 
 def make_collection(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
@@ -126,12 +134,24 @@ def fit_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     return {"fit": asdict(report), "mixture": asdict(mixed), "summary": f"{summary}; mixture {mixed.mixed:.3f}"}
 
 
+def labelled_candidates(run: RecipeRun) -> Run:
+    """The lists of the queries whose role it is to be labelled."""
+    recipe = run.recipe
+    return pre_ranked(run.first_stage, run.plan.label, recipe.first_stage.candidates, recipe.labels.bottom)
+
+
+def teacher_source(run: RecipeRun) -> TeacherSource:
+    """The recipe's teacher as another process opens it."""
+    collection = beir_folder(run.recipe, run.folder / "collection")
+    return TeacherSource(run.folder / "teacher", None, collection, run.folder / "first_stage" / RUN)
+
+
 def label(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Label the queries whose role that is; the teacher has not seen their judgments."""
-    judge = teacher.open_teacher(run.folder / "teacher", None, run.collection, run.first_stage)
-    lists = pre_ranked(run.first_stage, run.plan.label, run.recipe.first_stage.candidates, run.recipe.labels.bottom)
-    settings = JobSettings(part_lists=16)
-    report = labels.label_candidates(run.collection, lists, judge, folder / LISTS, advance, settings)
+    lists = labelled_candidates(run)
+    settings = JobSettings(part_lists=PART_LISTS)
+    with open_engine(run.engine, teacher_source(run), run.collection, run.first_stage) as engine:
+        report = labels.label_candidates(run.collection, lists, engine, folder / LISTS, advance, settings)
     write_run(labels_run(folder / LISTS), folder / "labels.run", tag=run.recipe.name)
     counts = report.counts
     share = counts["missing"] / max(1, counts["documents"])

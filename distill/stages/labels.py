@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from datasets import Dataset
 
 from distill.collections.collection import Collection, Run
 from distill.progress import Advance
+from labeling.engines import Engine
 from labeling.formats import labels_dataset
-from labeling.job import JobReport, JobSettings, run_label_job
-from labeling.judge import Judge
+from labeling.job import JobReport, JobSettings, run_on_engine
 from labeling.label_lists import CandidateList
 
 
 def label_candidates(
-    collection: Collection, run: Run, teacher: Judge, folder: Path, on_progress: Advance, settings: JobSettings
+    collection: Collection, run: Run, engine: Engine, folder: Path, on_progress: Advance, settings: JobSettings
 ) -> JobReport:
     """Label each query's candidates; lists that ``folder`` holds already are not judged again.
 
     Raises:
-        LabelingError: the folder is in use or cannot be written.
+        LabelingError: the folder is in use or cannot be written, or the teacher cannot be opened.
     """
+    started = time.monotonic()
 
     def report(job: JobReport) -> None:
-        on_progress(job.lists, len(run))
+        on_progress(job.lists, len(run), stood=job.resumed, note=_note(job, time.monotonic() - started))
 
-    return run_label_job(_lists(collection, run), teacher, folder, settings, report)
+    return run_on_engine(candidate_lists(collection, run), engine, folder, settings, report)
+
+
+def _note(job: JobReport, seconds: float) -> str:
+    parts = [f"{job.failed} failed"]
+    if job.documents:
+        parts.append(f"{job.missing / job.documents:.0%} missing")
+    if job.tokens and seconds > 0:
+        parts.append(f"{job.tokens:,} tokens ({job.tokens / seconds:,.0f}/s)")
+    return ", ".join(parts)
 
 
 def training_lists(collection: Collection, folder: Path, random: int) -> Dataset:
@@ -36,7 +47,8 @@ def training_lists(collection: Collection, folder: Path, random: int) -> Dataset
     return labels_dataset(folder, documents, collection.queries, random=random)
 
 
-def _lists(collection: Collection, run: Run) -> Iterable[CandidateList]:
+def candidate_lists(collection: Collection, run: Run) -> Iterator[CandidateList]:
+    """The run's lists with their texts, made as they are asked for."""
     for query_id, scores in run.items():
         documents = [collection.text(doc_id) for doc_id in scores]
         yield CandidateList(query_id, collection.query(query_id), list(scores), documents)

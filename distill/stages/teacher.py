@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from distill.collections.collection import Collection, Qrels, Run
-from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer, runs_bf16_fast
+from distill.models import (
+    ModelReference,
+    causal_model_without_weights,
+    load_causal_model,
+    load_config,
+    load_tokenizer,
+    runs_bf16_fast,
+)
 from distill.progress import Advance
 from distill.recipe import TeacherSection
 from distill.stages.candidates import answerable, texts
@@ -33,8 +40,12 @@ _STATIC_HEADS = "static_heads.json"
 _STATIC_WEIGHTS = "static_weights.json"
 
 
-def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
+def open_reader(section: TeacherSection, weights: bool = True) -> tuple[HeadReader, dict[str, str]]:
     """The frozen model ready to be read at the section's depth, and what identifies its weights.
+
+    Args:
+        section: the model and how it is read.
+        weights: load them; a reader without can only say what it is.
 
     Raises:
         ModelError: the model cannot be found or loaded.
@@ -46,7 +57,8 @@ def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
 
     reference = ModelReference.parse(section.model)
     name = section.dtype if section.dtype != "auto" else ("bfloat16" if runs_bf16_fast() else "float32")
-    model = load_causal_model(reference, getattr(torch, name), section.trust_remote_code)
+    load = load_causal_model if weights else causal_model_without_weights
+    model = load(reference, getattr(torch, name), section.trust_remote_code)
     tokenizer = load_tokenizer(reference, section.trust_remote_code)
     reader = HeadReader(model, tokenizer, section.prompt, section.depth, section.state_layer)
     return reader, {"reference": reference.text, "version": reference.version}
@@ -174,7 +186,9 @@ def fitted_on(folder: Path) -> set[str]:
     return set(_read(folder)["fitted_on"])
 
 
-def open_teacher(folder: Path, method: Method | None, collection: Collection, run: Run) -> HeadTeacher | MixedTeacher:
+def open_teacher(
+    folder: Path, method: Method | None, collection: Collection, run: Run, weights: bool = True
+) -> HeadTeacher | MixedTeacher:
     """The fitted teacher of ``folder``, its model loaded.
 
     Args:
@@ -182,11 +196,12 @@ def open_teacher(folder: Path, method: Method | None, collection: Collection, ru
         method: how its heads are used; None for the last of `METHODS` that the folder holds.
         collection: gives a mixture the texts.
         run: the whole first stage, which gives a mixture its scores.
+        weights: load the model's; a teacher without can only describe itself.
 
     Raises:
         TeacherError: the folder holds no teacher, one fitted for another model or prompt, or not this method.
     """
-    reader, model = open_reader(read_section(folder))
+    reader, model = open_reader(read_section(folder), weights)
     teachers = teachers_of(folder, reader, model, collection, run)
     wanted = method or next(name for name in reversed(METHODS) if name in teachers)
     if wanted not in teachers:
