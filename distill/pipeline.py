@@ -84,8 +84,14 @@ class RecipeRun:
             Stage("collection", [recipe.collection, roles, source], (), steps.make_collection),
             Stage("first_stage", [recipe.first_stage, steps.run_source(recipe)], ("collection",), steps.rank_first),
             Stage("teacher", teacher, ranked, steps.fit_teacher, "lists", keep=True),
-            Stage("labels", [depth, recipe.labels.bottom], (*ranked, "teacher"), steps.label, "lists", keep=True),
         ]
+        labelled: tuple[str, ...] = (*ranked, "teacher")
+        if recipe.labels.pre_ranker is not None:
+            version = steps.model_version(recipe.labels.pre_ranker)
+            stages.append(Stage("pre_rank", [recipe.labels.pre_ranker, version], ranked, steps.pre_rank, "lists"))
+            labelled = (*labelled, "pre_rank")
+        judged = [depth, *steps.label_settings(recipe)]
+        stages.append(Stage("labels", judged, labelled, steps.label, "lists", keep=True))
         students = recipe.students()
         for name, section in students.items():
             settings = [section, steps.model_version(section.start), recipe.labels, depth]

@@ -24,7 +24,8 @@ from distill.progress import Advance
 from distill.recipe import DocstringCollection, Recipe
 from distill.stages import evaluation, labels, students, teacher
 from distill.stages.candidates import pre_ranked, texts, top
-from distill.stages.label_engines import TeacherSource, open_engine
+from distill.stages.judge_sources import TeacherSource
+from distill.stages.label_engines import open_engine
 from distill.stages.roles import plan_queries
 from labeling.formats import labels_run
 from labeling.job import JobSettings
@@ -68,6 +69,13 @@ def teacher_models(recipe: Recipe) -> list[str]:
     """References of every model whose scores become labels."""
     mix = recipe.teacher.mix
     return [recipe.teacher.model, *([mix.pre_ranker] if mix and mix.pre_ranker else [])]
+
+
+def label_settings(recipe: Recipe) -> list[Any]:
+    """What of the label section shapes the labels; the rest says what students get of them."""
+    section = recipe.labels
+    writer = model_version(section.reasons) if section.reasons else None
+    return [section.bottom, section.evidence, section.orders, section.reasons, writer, section.reason_documents]
 
 
 def open_collection(recipe: Recipe, folder: Path) -> Collection:
@@ -134,16 +142,26 @@ def fit_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     return {"fit": asdict(report), "mixture": asdict(mixed), "summary": f"{summary}; mixture {mixed.mixed:.3f}"}
 
 
+def pre_rank(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Rank the first stage's whole lists of the queries to be labelled by the light model."""
+    lists = top(run.first_stage, run.plan.label, run.recipe.first_stage.depth)
+    ranked = students.rerank(str(run.recipe.labels.pre_ranker), run.collection, lists, advance)
+    write_run(ranked, folder / RUN, tag=run.recipe.name)
+    return {"queries": len(ranked), "summary": f"{len(ranked)} lists ranked again by {run.recipe.labels.pre_ranker}"}
+
+
 def labelled_candidates(run: RecipeRun) -> Run:
     """The lists of the queries whose role it is to be labelled."""
     recipe = run.recipe
-    return pre_ranked(run.first_stage, run.plan.label, recipe.first_stage.candidates, recipe.labels.bottom)
+    by = read_run(run.folder / "pre_rank" / RUN) if recipe.labels.pre_ranker is not None else None
+    depth, bottom = recipe.first_stage.candidates, recipe.labels.bottom
+    return pre_ranked(run.first_stage, run.plan.label, depth, bottom, by)
 
 
 def teacher_source(run: RecipeRun) -> TeacherSource:
     """The recipe's teacher as another process opens it."""
     collection = beir_folder(run.recipe, run.folder / "collection")
-    return TeacherSource(run.folder / "teacher", None, collection, run.folder / "first_stage" / RUN)
+    return TeacherSource(run.folder / "teacher", None, collection, run.folder / "first_stage" / RUN, run.recipe.labels)
 
 
 def label(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
@@ -167,7 +185,7 @@ def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
 
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         section = run.recipe.students()[name]
-        lists = labels.training_lists(run.collection, run.folder / "labels" / LISTS, run.recipe.labels.random)
+        lists = labels.training_lists(run.collection, run.folder / "labels" / LISTS, run.recipe.labels)
         dev: list[Any] = []
         if run.recipe.queries.dev_split:
             qrels = run.collection.split(run.recipe.queries.dev_split)

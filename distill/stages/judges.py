@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from distill.errors import ModelError
-from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer, runs_bf16_fast
+from distill.models import (
+    ModelReference,
+    causal_model_without_weights,
+    load_causal_model,
+    load_tokenizer,
+    runs_bf16_fast,
+)
 from labeling.judge import ScoreAdapter
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from students.bi_encoder import BiEncoder
     from teachers.generative import GenerativeSettings, GenerativeTeacher
     from teachers.reasons import ReasonedTeacher, ReasonSettings, Teacher
 
@@ -43,8 +48,6 @@ class CrossEncoderScorer:
         scores = self._model.predict([(query, document) for document in documents], show_progress_bar=False)
         return [float(score) for score in scores]
 
-    score_pairs = score
-
 
 def cross_encoder_judge(reference_text: str) -> ScoreAdapter:
     """A cross-encoder as a judge.
@@ -52,13 +55,22 @@ def cross_encoder_judge(reference_text: str) -> ScoreAdapter:
     Raises:
         ModelError: it cannot be loaded.
     """
-    reference = ModelReference.parse(reference_text)
-    described = {"teacher": {"method": "cross_encoder"}, "model": _identity(reference), "dtype": "float32"}
-    return ScoreAdapter(CrossEncoderScorer(reference), described)
+    scorer = CrossEncoderScorer(ModelReference.parse(reference_text))
+    return ScoreAdapter(scorer, cross_encoder_description(reference_text))
 
 
-def generative_judge(reference_text: str, settings: GenerativeSettings) -> GenerativeTeacher:
-    """A causal language model that writes the order of the documents down.
+def cross_encoder_description(reference_text: str) -> dict[str, Any]:
+    """What `cross_encoder_judge` says of itself; nothing is loaded.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    model = _identity(ModelReference.parse(reference_text))
+    return {"teacher": {"method": "cross_encoder"}, "model": model, "dtype": "float32"}
+
+
+def generative_judge(reference_text: str, settings: GenerativeSettings, weights: bool = True) -> GenerativeTeacher:
+    """A causal language model that writes the order of the documents down; without weights it can only say what it is.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -66,10 +78,12 @@ def generative_judge(reference_text: str, settings: GenerativeSettings) -> Gener
     from teachers.generative import GenerativeTeacher
 
     reference = ModelReference.parse(reference_text)
-    return GenerativeTeacher(*_writer(reference), settings, _identity(reference))
+    return GenerativeTeacher(*_writer(reference, weights), settings, _identity(reference))
 
 
-def with_reasons(judge: Teacher, reference_text: str, settings: ReasonSettings) -> ReasonedTeacher:
+def with_reasons(
+    judge: Teacher, reference_text: str, settings: ReasonSettings, weights: bool = True
+) -> ReasonedTeacher:
     """The judge, its best documents given a reason by a causal language model.
 
     Raises:
@@ -78,27 +92,15 @@ def with_reasons(judge: Teacher, reference_text: str, settings: ReasonSettings) 
     from teachers.reasons import ReasonedTeacher
 
     reference = ModelReference.parse(reference_text)
-    return ReasonedTeacher(judge, *_writer(reference), settings, _identity(reference))
+    return ReasonedTeacher(judge, *_writer(reference, weights), settings, _identity(reference))
 
 
-def light_ranker(reference_text: str) -> BiEncoder | CrossEncoderScorer:
-    """What cuts a list before a judge reads it: a cross-encoder if the model classifies sequences, else a bi-encoder.
-
-    Raises:
-        ModelError: the model cannot be loaded.
-    """
-    from students.bi_encoder import BiEncoder
-
-    reference = ModelReference.parse(reference_text)
-    kinds: Any = load_config(reference).architectures or [""]
-    return CrossEncoderScorer(reference) if "SequenceClassification" in kinds[0] else BiEncoder(reference.location)
-
-
-def _writer(reference: ModelReference) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _writer(reference: ModelReference, weights: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
 
     dtype = torch.bfloat16 if runs_bf16_fast() else torch.float32
-    return load_causal_model(reference, dtype), load_tokenizer(reference)
+    load = load_causal_model if weights else causal_model_without_weights
+    return load(reference, dtype), load_tokenizer(reference)
 
 
 def _identity(reference: ModelReference) -> dict[str, str]:

@@ -1,22 +1,18 @@
-"""The engines of a label job around a fitted teacher: this process, one process a device, or a Ray cluster."""
+"""The engines of a label job around its judge: this process, one process a device, or a Ray cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, Run
-from distill.collections.trec import read_run
 from distill.models import cuda_devices
-from distill.stages.teacher import Method, open_teacher, read_section
+from distill.stages.judge_sources import Source
 from labeling.engines import Engine
 from labeling.engines.local import LocalEngine
 from labeling.engines.processes import ProcessEngine
-from labeling.judge import Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +36,8 @@ class EngineSettings:
 LOCAL = EngineSettings()
 
 
-@dataclass(frozen=True, slots=True)
-class TeacherSource:
-    """Opens a fitted teacher where it works; on several machines the paths must mean the same on each.
-
-    Args:
-        folder: of the fitted teacher.
-        method: how its heads are used, see `open_teacher`.
-        collection: BEIR folder; read only by a teacher that mixes in other opinions.
-        run: the whole first stage; likewise.
-    """
-
-    folder: Path
-    method: Method | None
-    collection: Path
-    run: Path
-
-    def describe(self) -> Mapping[str, Any]:
-        """The teacher's description; no weights are loaded."""
-        collection, run = self._opinions_read()
-        return open_teacher(self.folder, self.method, collection, run, weights=False).describe()
-
-    def open(self) -> Judge:
-        """The teacher, its model loaded."""
-        collection, run = self._opinions_read()
-        return open_teacher(self.folder, self.method, collection, run)
-
-    def _opinions_read(self) -> tuple[Collection, Run]:
-        if read_section(self.folder).mix is None:
-            return Collection("not read", {}, {}, {}), {}
-        return read_beir(self.collection), read_run(self.run)
-
-
 @contextmanager
-def open_engine(settings: EngineSettings, source: TeacherSource, collection: Collection, run: Run) -> Iterator[Engine]:
+def open_engine(settings: EngineSettings, source: Source, collection: Collection, run: Run) -> Iterator[Engine]:
     """The engine of these settings.
 
     Args:
@@ -95,6 +59,6 @@ def open_engine(settings: EngineSettings, source: TeacherSource, collection: Col
     devices = cuda_devices()
     workers = settings.workers or max(1, len(devices))
     if workers == 1:
-        yield LocalEngine(open_teacher(source.folder, source.method, collection, run), settings.batch_lists)
+        yield LocalEngine(source.open_here(collection, run), settings.batch_lists)
     else:
         yield ProcessEngine(source, workers, devices, settings.batch_lists)

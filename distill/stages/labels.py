@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from datasets import Dataset
 
-from distill.collections.collection import Collection, Run
+from distill.collections.collection import Collection, DataError, Run
 from distill.progress import Advance
+from distill.recipe import ListSection
 from labeling.engines import Engine
 from labeling.formats import labels_dataset
 from labeling.job import JobReport, JobSettings, run_on_engine
@@ -41,10 +44,35 @@ def _note(job: JobReport, seconds: float) -> str:
     return ", ".join(parts)
 
 
-def training_lists(collection: Collection, folder: Path, random: int) -> Dataset:
-    """The label lists of ``folder`` as students read them, each with ``random`` documents of other queries below."""
+def training_lists(collection: Collection, folder: Path, section: ListSection) -> Dataset:
+    """The label lists of ``folder`` as students read them.
+
+    Raises:
+        DataError: no list is as sure as the section asks for.
+        LabelingError: the folder cannot be read, or holds labels of other texts.
+    """
     documents = {doc_id: collection.text(doc_id) for doc_id in collection.documents}
-    return labels_dataset(folder, documents, collection.queries, random=random)
+    lists = labels_dataset(folder, documents, collection.queries, random=section.random)
+    least = section.min_confidence
+    if least is not None:
+        sure = [place for place, known in enumerate(lists["confidence"]) if known is None or known >= least]
+        if not sure:
+            raise DataError(f"{folder}: none of {len(lists)} lists has a confidence of {least} or more")
+        lists = lists.select(sure)
+    if section.max_ranked is None and section.max_missing is None:
+        return lists
+    return Dataset.from_list([_shortened(row, section) for row in lists], features=lists.features)
+
+
+def _shortened(row: dict[str, Any], section: ListSection) -> dict[str, Any]:
+    """The list with no more documents of each group than the section allows; its documents stand best first."""
+    ranked = [place for place, group in enumerate(row["groups"]) if group == "ranked"][: section.max_ranked]
+    missing = [place for place, group in enumerate(row["groups"]) if group == "missing"]
+    if section.max_missing is not None and section.max_missing < len(missing):
+        # drawn, as those at hand first would be the first stage's best every time
+        missing = sorted(Random(row["query_id"]).sample(missing, section.max_missing))
+    kept = [*ranked, *missing, *(place for place, group in enumerate(row["groups"]) if group == "random")]
+    return {name: [value[place] for place in kept] if isinstance(value, list) else value for name, value in row.items()}
 
 
 def candidate_lists(collection: Collection, run: Run) -> Iterator[CandidateList]:
