@@ -6,7 +6,8 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import ModelError
-from distill.stages.judges import cross_encoder_judge, generative_judge, light_ranker, with_reasons
+from distill.stages.judges import cross_encoder_judge, generative_judge, with_reasons
+from distill.stages.students import open_ranker
 from labeling.judge import read_judgments
 from teachers.generative import GenerativeSettings
 from teachers.reasons import ReasonSettings
@@ -46,11 +47,11 @@ def test_a_classifier_of_several_classes_is_no_judge(tmp_path, encoder_folder):
 
 
 def test_a_light_ranker_is_what_the_folder_holds(classifier_folder, encoder_folder):
-    assert light_ranker(str(classifier_folder)).score_pairs(QUERY, DOCUMENTS) == pytest.approx(
+    assert open_ranker(str(classifier_folder)).score_pairs(QUERY, DOCUMENTS) == pytest.approx(
         logits(classifier_folder), abs=1e-5
     )
     vectors = SentenceTransformer(str(encoder_folder)).encode([QUERY, *DOCUMENTS], normalize_embeddings=True)
-    cosines = light_ranker(str(encoder_folder)).score_pairs(QUERY, DOCUMENTS)
+    cosines = open_ranker(str(encoder_folder)).score_pairs(QUERY, DOCUMENTS)
     assert cosines == pytest.approx((vectors[1:] @ vectors[0]).tolist(), abs=1e-5)
 
 
