@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,33 @@ def load_causal_model(
     except (OSError, ValueError) as error:
         raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
     return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def causal_model_without_weights(
+    reference: ModelReference, dtype: torch.dtype, trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """The same model on the ``meta`` device: what it is can be asked, it takes no memory and cannot be run.
+
+    Raises:
+        ModelError: its configuration cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = load_config(reference, trust_remote_code)
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
+            config, dtype=dtype, trust_remote_code=trust_remote_code
+        )
+    return model.eval()
+
+
+def cuda_devices() -> list[str]:
+    """The CUDA devices that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    import torch
+
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[: torch.cuda.device_count()] or [str(number) for number in range(torch.cuda.device_count())]
 
 
 def save_first_layers(reference: ModelReference, layers: int | None, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from distill.errors import RecipeError
 from distill.progress import Advance, progress_bar
 from distill.recipe import Recipe, write_resolved
 from distill.stages.candidates import top
+from distill.stages.label_engines import LOCAL, EngineSettings
 from distill.stages.roles import QueryPlan
 
 RECIPE = "recipe.yaml"
@@ -48,9 +49,10 @@ class Stage:
 class RecipeRun:
     """One recipe and the folder that its stages fill."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, engine: EngineSettings = LOCAL) -> None:
         self.recipe = recipe
         self.folder = folder
+        self.engine = engine
 
     @cached_property
     def collection(self) -> Collection:
@@ -82,8 +84,14 @@ class RecipeRun:
             Stage("collection", [recipe.collection, roles, source], (), steps.make_collection),
             Stage("first_stage", [recipe.first_stage, steps.run_source(recipe)], ("collection",), steps.rank_first),
             Stage("teacher", teacher, ranked, steps.fit_teacher, "lists", keep=True),
-            Stage("labels", [depth, recipe.labels.bottom], (*ranked, "teacher"), steps.label, "lists", keep=True),
         ]
+        labelled: tuple[str, ...] = (*ranked, "teacher")
+        if recipe.labels.pre_ranker is not None:
+            version = steps.model_version(recipe.labels.pre_ranker)
+            stages.append(Stage("pre_rank", [recipe.labels.pre_ranker, version], ranked, steps.pre_rank, "lists"))
+            labelled = (*labelled, "pre_rank")
+        judged = [depth, *steps.label_settings(recipe)]
+        stages.append(Stage("labels", judged, labelled, steps.label, "lists", keep=True))
         students = recipe.students()
         for name, section in students.items():
             settings = [section, steps.model_version(section.start), recipe.labels, depth]
@@ -95,8 +103,17 @@ class RecipeRun:
         return stages
 
 
-def run_recipe(recipe: Recipe, folder: Path, console: Console) -> RecipeRun:
+def run_recipe(
+    recipe: Recipe, folder: Path, console: Console, last: str | None = None, engine: EngineSettings = LOCAL
+) -> RecipeRun:
     """Carry out every stage that ``folder`` does not hold yet, with progress on ``console``.
+
+    Args:
+        recipe: what to do.
+        folder: of the run.
+        console: shows progress.
+        last: name of the stage to end with; None for all stages.
+        engine: where the label stage's teacher works.
 
     Raises:
         RecipeError: ``folder`` holds something that is not a recipe's run.
@@ -104,17 +121,42 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console) -> RecipeRun:
     """
     _claim(folder)
     write_resolved(recipe, folder / RECIPE)
-    run = RecipeRun(recipe, folder)
-    prints: dict[str, str] = {}
-    for stage in run.stages():
+    run = RecipeRun(recipe, folder, engine)
+    for stage, expected in _with_fingerprints(run):
         place = folder / stage.name
-        expected = fingerprint(_plain(stage.settings), [prints[name] for name in stage.inputs])
-        prints[stage.name] = expected
         if finished(place, expected):
             console.print(f"[dim]{stage.name:<16} stands ({read_manifest(place).get('summary', 'finished')})[/dim]")
-            continue
-        _carry_out(run, stage, expected, console)
+        else:
+            _carry_out(run, stage, expected, console)
+        if stage.name == last:
+            break
     return run
+
+
+def open_run(recipe: Recipe, folder: Path, before: str) -> RecipeRun:
+    """A run whose stages before the one named ``before`` stand; nothing is written.
+
+    Raises:
+        RecipeError: one of them does not stand.
+    """
+    run = RecipeRun(recipe, folder)
+    for stage, expected in _with_fingerprints(run):
+        if stage.name == before:
+            break
+        if not finished(folder / stage.name, expected):
+            raise RecipeError(
+                f"{folder}: the stage {stage.name} does not stand for this recipe, and {before} needs it; carry the "
+                "recipe out first"
+            )
+    return run
+
+
+def _with_fingerprints(run: RecipeRun) -> Iterator[tuple[Stage, str]]:
+    """The stages in order, each with the fingerprint that it has when it stands."""
+    prints: dict[str, str] = {}
+    for stage in run.stages():
+        prints[stage.name] = fingerprint(_plain(stage.settings), [prints[name] for name in stage.inputs])
+        yield stage, prints[stage.name]
 
 
 def _carry_out(run: RecipeRun, stage: Stage, expected: str, console: Console) -> None:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 # Seconds between two plain lines.
 _PLAIN_INTERVAL = 15.0
 
-Advance = Callable[[int, int], None]
-"""Called with the units done and the units in all."""
+
+class Advance(Protocol):
+    """Is told how far the work is."""
+
+    def __call__(self, done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
+        """Takes the units done and the units in all.
+
+        Args:
+            done: units done.
+            total: units in all.
+            stood: of those done, the units that cost no time because they stood already.
+            note: what else is worth showing, in a few words.
+        """
+        ...
 
 
 @contextmanager
@@ -24,14 +37,16 @@ def progress_bar(console: Console, title: str, unit: str) -> Iterator[Advance]:
         return
     columns = (
         TextColumn(f"  {title}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[note]}"),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as display:
-        task = display.add_task(title, total=None, rate="")
+        task = display.add_task(title, total=None, rate="", left="", note="")
         started = time.monotonic()
 
-        def advance(done: int, total: int) -> None:
-            display.update(task, completed=done, total=total, rate=_rate(done, time.monotonic() - started, unit))
+        def advance(done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
+            elapsed = time.monotonic() - started
+            rate, left = _rate(done - stood, elapsed, unit), _left(done, total, stood, elapsed)
+            display.update(task, completed=done, total=total, rate=rate, left=left, note=note)
 
         yield advance
 
@@ -41,16 +56,35 @@ class _PlainLines:
         self._console, self._title, self._unit = console, title, unit
         self._started = self._last = time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
         now = time.monotonic()
         if now - self._last < _PLAIN_INTERVAL:
             return
         self._last = now
         elapsed = now - self._started
-        left = elapsed / done * (total - done) if done else 0.0
-        rate = _rate(done, elapsed, self._unit)
-        self._console.print(f"  {self._title}: {done} of {total}, {rate}, {left:.0f} s left", highlight=False)
+        rate, left = _rate(done - stood, elapsed, self._unit), _left(done, total, stood, elapsed)
+        shown = [f"{done} of {total}", rate, f"{left or 'unknown'} left", *([note] if note else [])]
+        self._console.print(f"  {self._title}: {', '.join(shown)}", highlight=False, soft_wrap=True)
 
 
 def _rate(done: int, seconds: float, unit: str) -> str:
     return f"{done / seconds:.1f} {unit}/s" if seconds > 0 else ""
+
+
+def _left(done: int, total: int, stood: int, seconds: float) -> str:
+    """Time left at the rate of what was done here; empty where nothing was."""
+    return duration(seconds / (done - stood) * (total - done)) if done > stood else ""
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that a reader wants: ``35 s``, ``12 min 5 s``, ``3 h 20 min``, ``2 d 4 h``."""
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    rest = round(seconds)
+    parts: list[str] = []
+    for name, size in units:
+        count, rest = divmod(rest, size)
+        if count or (parts and count):
+            parts.append(f"{count} {name}")
+        if len(parts) == 2:
+            break
+    return " ".join(parts) or "0 s"

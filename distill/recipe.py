@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from distill.collections.docstrings import DocstringSettings
 from distill.errors import RecipeError
 from distill.first_stage import BM25Settings
-from labeling.tail_queries import TailSettings
+from labeling.tail_settings import TailSettings
 from students.decoder import DecoderSettings
 from students.encoder import EncoderSettings
 from teachers.fitting import RouteHeadSettings
@@ -66,13 +66,43 @@ class FirstStageSection(Section):
     run: Path | None = Field(None, description="a TREC run to use instead of BM25")
 
 
-class LabelSection(Section):
-    """What the label lists hold."""
+class JudgeSection(Section):
+    """What a teacher says of a list, beside its scores."""
 
-    bottom: NonNegativeInt = Field(
-        0, description="of the candidates that the teacher reads, those from the end of the first stage's ranking"
+    evidence: bool = Field(True, description="name the sentence of each document that the heads looked at most")
+    orders: PositiveInt | None = Field(
+        None,
+        description="orders of the documents that the teacher reads and averages; two or more give each list a "
+        "confidence; none: as many as it was fitted with",
     )
+    reasons: str | None = Field(
+        None, description="a causal model that writes a reason for the best documents of each list; none: no reasons"
+    )
+    reason_documents: PositiveInt = Field(3, description="best documents of a list that get a reason")
+
+
+class ListSection(Section):
+    """What students get of each label list."""
+
     random: NonNegativeInt = Field(2, description="documents of other queries added to each list, tied at the bottom")
+    max_ranked: PositiveInt | None = Field(None, description="the best so many ranked documents; none for all")
+    max_missing: NonNegativeInt | None = Field(None, description="so many missing documents, drawn; none for all")
+    min_confidence: float | None = Field(
+        None, ge=-1, le=1, description="lists below it are left out; known where the teacher read two orders"
+    )
+
+
+class LabelSection(JudgeSection, ListSection):
+    """How lists are labelled, and what students get of them."""
+
+    pre_ranker: str | None = Field(
+        None,
+        description="sentence-transformers bi- or cross-encoder that ranks the first stage's whole list again before "
+        "the best (and the bottom) of it go to the teacher; none: the first stage's order",
+    )
+    bottom: NonNegativeInt = Field(
+        0, description="of the candidates that the teacher reads, those from the end of the pre-ranker's list"
+    )
 
 
 class ExportSection(Section):

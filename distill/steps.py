@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill.artifacts import file_stamps
 from distill.collections.beir import read_beir, write_beir
-from distill.collections.collection import Collection
+from distill.collections.collection import Collection, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import candidate_recall
@@ -24,6 +24,8 @@ from distill.progress import Advance
 from distill.recipe import DocstringCollection, Recipe
 from distill.stages import evaluation, labels, students, teacher
 from distill.stages.candidates import pre_ranked, texts, top
+from distill.stages.judge_sources import TeacherSource
+from distill.stages.label_engines import open_engine
 from distill.stages.roles import plan_queries
 from labeling.formats import labels_run
 from labeling.job import JobSettings
@@ -37,6 +39,8 @@ BEIR = "beir"
 LOG = "query_log.tsv"
 LISTS = "lists"
 MODEL = "model"
+
+PART_LISTS = 16  # a small teacher on a processor takes seconds a list: more than this is too much to lose
 
 Facts = Mapping[str, Any]
 
@@ -67,10 +71,22 @@ def teacher_models(recipe: Recipe) -> list[str]:
     return [recipe.teacher.model, *([mix.pre_ranker] if mix and mix.pre_ranker else [])]
 
 
+def label_settings(recipe: Recipe) -> list[Any]:
+    """What of the label section shapes the labels; the rest says what students get of them."""
+    section = recipe.labels
+    writer = model_version(section.reasons) if section.reasons else None
+    return [section.bottom, section.evidence, section.orders, section.reasons, writer, section.reason_documents]
+
+
 def open_collection(recipe: Recipe, folder: Path) -> Collection:
     """The collection as the collection stage left it; a BEIR folder of the user's is read where it stands."""
+    return read_beir(beir_folder(recipe, folder))
+
+
+def beir_folder(recipe: Recipe, folder: Path) -> Path:
+    """Where the collection's files are; ``folder`` is the collection stage's."""
     section = recipe.collection
-    return read_beir(folder / BEIR if isinstance(section, DocstringCollection) else section.path)
+    return folder / BEIR if isinstance(section, DocstringCollection) else section.path
 
 
 def make_collection(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
@@ -126,12 +142,34 @@ def fit_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     return {"fit": asdict(report), "mixture": asdict(mixed), "summary": f"{summary}; mixture {mixed.mixed:.3f}"}
 
 
+def pre_rank(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Rank the first stage's whole lists of the queries to be labelled by the light model."""
+    lists = top(run.first_stage, run.plan.label, run.recipe.first_stage.depth)
+    ranked = students.rerank(str(run.recipe.labels.pre_ranker), run.collection, lists, advance)
+    write_run(ranked, folder / RUN, tag=run.recipe.name)
+    return {"queries": len(ranked), "summary": f"{len(ranked)} lists ranked again by {run.recipe.labels.pre_ranker}"}
+
+
+def labelled_candidates(run: RecipeRun) -> Run:
+    """The lists of the queries whose role it is to be labelled."""
+    recipe = run.recipe
+    by = read_run(run.folder / "pre_rank" / RUN) if recipe.labels.pre_ranker is not None else None
+    depth, bottom = recipe.first_stage.candidates, recipe.labels.bottom
+    return pre_ranked(run.first_stage, run.plan.label, depth, bottom, by)
+
+
+def teacher_source(run: RecipeRun) -> TeacherSource:
+    """The recipe's teacher as another process opens it."""
+    collection = beir_folder(run.recipe, run.folder / "collection")
+    return TeacherSource(run.folder / "teacher", None, collection, run.folder / "first_stage" / RUN, run.recipe.labels)
+
+
 def label(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Label the queries whose role that is; the teacher has not seen their judgments."""
-    judge = teacher.open_teacher(run.folder / "teacher", None, run.collection, run.first_stage)
-    lists = pre_ranked(run.first_stage, run.plan.label, run.recipe.first_stage.candidates, run.recipe.labels.bottom)
-    settings = JobSettings(part_lists=16)
-    report = labels.label_candidates(run.collection, lists, judge, folder / LISTS, advance, settings)
+    lists = labelled_candidates(run)
+    settings = JobSettings(part_lists=PART_LISTS)
+    with open_engine(run.engine, teacher_source(run), run.collection, run.first_stage) as engine:
+        report = labels.label_candidates(run.collection, lists, engine, folder / LISTS, advance, settings)
     write_run(labels_run(folder / LISTS), folder / "labels.run", tag=run.recipe.name)
     counts = report.counts
     share = counts["missing"] / max(1, counts["documents"])
@@ -147,7 +185,7 @@ def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
 
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         section = run.recipe.students()[name]
-        lists = labels.training_lists(run.collection, run.folder / "labels" / LISTS, run.recipe.labels.random)
+        lists = labels.training_lists(run.collection, run.folder / "labels" / LISTS, run.recipe.labels)
         dev: list[Any] = []
         if run.recipe.queries.dev_split:
             qrels = run.collection.split(run.recipe.queries.dev_split)

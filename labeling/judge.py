@@ -19,9 +19,9 @@ class Judge(Protocol):
         ``score`` (finite, higher is better) is required. Where the teacher knows them: ``missing`` (bool: the
         document draws nothing from this query), ``evidence`` (half-open character offsets ``(start, end)`` into
         the document), ``reason`` (why it stands where it does, in words), ``truncated`` (tokens or words that were cut
-        off, 0 for none), ``tokens`` (tokens read for the whole list) and ``confidence`` (of the whole list, in
-        [-1, 1]: how far two readings of it in different orders agree). What is of the list is the same for each of
-        its documents.
+        off, 0 for none), ``tokens`` (tokens read for the whole list), ``confidence`` (of the whole list, in [-1, 1]:
+        how far readings of it in different orders agree) and ``note`` (what was odd about the whole list's answer,
+        which could be used nevertheless). What is of the list is the same for each of its documents.
         """
         ...
 
@@ -48,6 +48,7 @@ class Judgment(BaseModel):
     confidence: float | None = Field(
         None, ge=-1, le=1, description="Kendall's tau-b between readings of the list in two orders; None: not known"
     )
+    note: str | None = Field(None, description="what was odd about the answer on the list")
 
 
 def read_judgments(

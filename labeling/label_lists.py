@@ -97,6 +97,7 @@ def label_rows(candidates: CandidateList, judgments: list[Judgment]) -> list[Row
             "truncated": judgment.truncated,
             "tokens": judgment.tokens,
             "confidence": judgment.confidence,
+            "note": judgment.note,
             "status": "ok",
         }
         for position, (doc_id, document, judgment, rank) in enumerate(

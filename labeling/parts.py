@@ -30,6 +30,7 @@ COLUMNS = pa.schema(
         ("truncated", pa.int32()),  # tokens or words cut off
         ("tokens", pa.int32()),  # of the whole list; null where the judge cannot tell
         ("confidence", pa.float64()),  # of the whole list, in [-1, 1]; null where the judge cannot tell
+        ("note", pa.string()),  # of the whole list: what was odd about the judge's answer
         ("status", pa.string()),  # ok or failed
         ("error", pa.string()),
         ("list_key", pa.string()),

@@ -38,6 +38,10 @@ class StopRequest:
             number, handler = self._previous.popitem()
             signal.signal(number, handler)
 
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._received is not None
+
     def obey(self) -> None:
         """Ends the job if a signal has come.
 

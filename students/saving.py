@@ -56,7 +56,5 @@ def save_student(model: Any, tokenizer: Any, folder: Path, body: str) -> None:
 
 
 def _card(name: str, body: str) -> str:
-    data = ModelCardData(
-        library_name="sentence-transformers", pipeline_tag="text-ranking", tags=["cross-encoder"]
-    )
+    data = ModelCardData(library_name="sentence-transformers", pipeline_tag="text-ranking", tags=["cross-encoder"])
     return CARD.format(metadata=data.to_yaml(), name=name, body=body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,6 +71,7 @@ def rank_out_of_fold(
     others: Mapping[str, Sequence[Tensor]],
     routehead: RouteHeadSettings,
     settings: ComparisonSettings,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[Tensor]]:
     """Document scores of every list under every way of using heads, by cross-validation.
 
@@ -86,6 +87,7 @@ def rank_out_of_fold(
         others: scores of each list's documents (documents,) by rankers that need no fit, such as the first stage.
         routehead: RouteHead's settings.
         settings: folds and the sizes of the sets.
+        on_progress: called after each fold with folds done and folds in all.
 
     Raises:
         TeacherError: too few lists, or one without a relevant document.
@@ -112,6 +114,8 @@ def rank_out_of_fold(
             row = ranked.setdefault(name, [torch.empty(0)] * len(scores))
             for place, value in zip(held.tolist(), values, strict=True):
                 row[place] = value
+        if on_progress is not None:
+            on_progress(fold + 1, settings.folds)
     return ranked
 
 

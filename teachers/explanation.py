@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from teachers.baselines import HeadRanker
-from teachers.head_scores import HeadReader, HeadScores
+from teachers.head_scores import HeadReader, HeadScores, ListReading
 from teachers.heads import Head
 
 
@@ -46,18 +47,22 @@ def explain(reader: HeadReader, ranker: HeadRanker, query: str, documents: Seque
     Raises:
         TeacherError: no document, a list that no window holds, or a tokenizer that cannot tell where tokens stand.
     """
-    scores, tokens = reader.read_tokens(query, documents)
-    heads = ranker.weights(scores)
-    weights = positive_weights(ranker, scores)
+    (reading,) = reader.read_closely([(query, documents)], tokens=True)
+    heads = ranker.weights(reading.scores)
     explained = []
-    for document, values in zip(documents, tokens, strict=True):
-        attention = torch.einsum("lh,lht->t", weights, values).tolist()
+    for document, attention in zip(documents, token_attention(ranker, reading), strict=True):
         spans = reader.prompts.offsets(document)
-        explained.append([TokenAttention(*span, value) for span, value in zip(spans, attention, strict=True)])
+        explained.append([TokenAttention(*span, value) for span, value in zip(spans, attention.tolist(), strict=True)])
     return Explanation(dict(sorted(heads.items(), key=lambda entry: -abs(entry[1]))), explained)
 
 
-def positive_weights(ranker: HeadRanker, scores: HeadScores) -> torch.Tensor:
+def token_attention(ranker: HeadRanker, reading: ListReading) -> list[Tensor]:
+    """`TokenAttention.weight` of each document's tokens, (tokens,), of a list that was read with its tokens."""
+    weights = positive_weights(ranker, reading.scores)
+    return [torch.einsum("lh,lht->t", weights, values) for values in reading.tokens]
+
+
+def positive_weights(ranker: HeadRanker, scores: HeadScores) -> Tensor:
     """Weight of each head for this list's query where it is positive, else 0, (layers, heads).
 
     A negative weight says that attention speaks against a document, so it cannot show that the query draws attention

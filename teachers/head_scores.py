@@ -18,6 +18,10 @@ from teachers.prompt import ListPrompt, PromptBuilder, PromptSettings, cut_words
 from teachers.prompt_pass import PromptPass, group_by_length
 from teachers.windows import DocumentWeights, cut_windows, merge_windows
 
+# Tokens of documents in one pass on an accelerator: enough rows to fill its matrix units, while the cache of a model of
+# 8B stays at about 4 GiB. On a processor one list fills the cores, so padding would only cost.
+_BATCH_TOKENS = 16_384
+
 
 @dataclass(frozen=True, slots=True)
 class HeadScores:
@@ -41,6 +45,22 @@ class HeadScores:
     state: Tensor
     truncated: Tensor
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListReading:
+    """One list as it was read.
+
+    Args:
+        scores: the mean over all orders of the documents.
+        orders: scores of each order.
+        tokens: if asked for, the calibrated weights of each document's tokens, (layers, heads, tokens) on the CPU, the
+            mean over all orders; the tokens are those of `PromptBuilder.offsets`.
+    """
+
+    scores: HeadScores
+    orders: list[HeadScores]
+    tokens: list[Tensor]
 
 
 class HeadReader:
@@ -99,6 +119,11 @@ class HeadReader:
         """
         return self.read_many([(query, documents)])[0]
 
+    @property
+    def batch_tokens(self) -> int | None:
+        """What suits the device as `read_many`'s ``batch_tokens``."""
+        return None if self.device.type == "cpu" else _BATCH_TOKENS
+
     def read_many(
         self, lists: Sequence[tuple[str, Sequence[str]]], batch_tokens: int | None = None
     ) -> list[HeadScores]:
@@ -112,41 +137,25 @@ class HeadReader:
         Raises:
             TeacherError: a list without a document, or documents too long for a window.
         """
+        return [reading.scores for reading in self.read_closely(lists, batch_tokens)]
+
+    def read_closely(
+        self, lists: Sequence[tuple[str, Sequence[str]]], batch_tokens: int | None = None, tokens: bool = False
+    ) -> list[ListReading]:
+        """As `read_many`, with the scores in each order of the documents and, if asked for, their tokens' weights."""
         orders = self.prompts.settings.orders
         readings = [self._prepare(query, documents, order) for query, documents in lists for order in range(orders)]
         windows = [(number, place) for number, reading in enumerate(readings) for place in range(len(reading.prompts))]
         prompts = [prompt for reading in readings for prompt in reading.prompts]
-        scores: dict[int, HeadScores] = {}
+        finished: dict[int, tuple[HeadScores, list[Tensor]]] = {}
         budget = batch_tokens if self._pass.batches else None
         for group in group_by_length([len(prompt.prefix) for prompt in prompts], budget):
             for member, read in zip(group, self._pass.run([prompts[member] for member in group]), strict=True):
                 number, place = windows[member]
                 if readings[number].add(place, read):
-                    scores[number] = readings[number].scores()
-        return [_mean([scores[start + order] for order in range(orders)]) for start in range(0, len(readings), orders)]
-
-    def read_tokens(self, query: str, documents: Sequence[str]) -> tuple[HeadScores, list[Tensor]]:
-        """As `read`, and what it is summed up from: calibrated weights of each document's tokens.
-
-        Returns:
-            The head scores, and for each document (layers, heads, tokens) on the CPU; its tokens are those of
-            `PromptBuilder.offsets`, and several orders are averaged.
-
-        Raises:
-            TeacherError: no document, or documents too long for a window.
-        """
-        scores: list[HeadScores] = []
-        tokens: list[list[Tensor]] = []
-        for order in range(self.prompts.settings.orders):
-            reading = self._prepare(query, documents, order)
-            for window, prompt in enumerate(reading.prompts):
-                reading.add(window, self._pass.run([prompt])[0])
-            merged = reading.merged()
-            scores.append(reading.scores())
-            calibrated = (merged.weights[0] - merged.weights[1]).cpu()
-            spans = [merged.spans[column] for column in reading.columns.tolist()]
-            tokens.append([calibrated[..., start:end] for start, end in spans])
-        return _mean(scores), [torch.stack(orders).mean(0) for orders in zip(*tokens, strict=True)]
+                    finished[number] = readings[number].finish(tokens)
+        starts = range(0, len(readings), orders)
+        return [_over_orders([finished[start + order] for order in range(orders)]) for start in starts]
 
     def _prepare(self, query: str, documents: Sequence[str], order: int) -> _Reading:
         if not documents:
@@ -172,6 +181,7 @@ class HeadReader:
         """What head scores depend on beside the list: the prompt, the layers, the number type."""
         return {
             "prompt": self.prompts.fingerprint,
+            "orders": self.prompts.settings.orders,
             "depth": self.depth,
             "state_layer": self.state_layer,
             "dtype": str(self._model.dtype).removeprefix("torch."),
@@ -200,16 +210,22 @@ class _Reading:
         self._passes[window] = read
         return len(self._passes) == len(self.prompts)
 
-    def merged(self) -> DocumentWeights:
-        """Weights over all windows."""
-        return merge_windows([self._passes[window][0] for window in range(len(self.prompts))], self.overlap)
+    def finish(self, tokens: bool) -> tuple[HeadScores, list[Tensor]]:
+        """Scores over all windows, and if asked for the calibrated weights of each document's tokens.
 
-    def scores(self) -> HeadScores:
-        """Scores over all windows; the tokens' weights, far larger than the documents', are let go."""
-        merged = self.merged()
+        The passes' weights, far larger than the documents', are let go.
+        """
+        merged = merge_windows([self._passes[window][0] for window in range(len(self.prompts))], self.overlap)
         state = torch.stack([self._passes[window][1] for window in range(len(self.prompts))]).mean(0)
         self._passes.clear()
-        return _per_document(merged, self.columns, state, self.cut, sum(prompt.token_count for prompt in self.prompts))
+        count = sum(prompt.token_count for prompt in self.prompts)
+        scores = _per_document(merged, self.columns, state, self.cut, count)
+        if not tokens:
+            return scores, []
+        calibrated = (merged.weights[0] - merged.weights[1]).cpu()
+        spans = [merged.spans[column] for column in self.columns.tolist()]
+        # copies: a view would keep the whole prompt's weights
+        return scores, [calibrated[..., start:end].clone() for start, end in spans]
 
 
 def canonical_order(query: str, documents: Sequence[str], order: int = 0) -> list[str]:
@@ -231,11 +247,14 @@ def reading_order(query: str, documents: Sequence[str], settings: PromptSettings
     return canonical_order(query, documents, order)
 
 
-def _mean(readings: Sequence[HeadScores]) -> HeadScores:
-    """The mean of several readings of one list; tokens add up."""
+def _over_orders(readings: Sequence[tuple[HeadScores, list[Tensor]]]) -> ListReading:
+    """The mean of one list's readings; the tokens that were read add up."""
+    orders = [scores for scores, _ in readings]
     names = ("real", "null", "masked", "all_heads", "state")
-    means = {name: torch.stack([getattr(reading, name) for reading in readings]).mean(0) for name in names}
-    return replace(readings[0], **means, tokens=sum(reading.tokens for reading in readings))
+    means = {name: torch.stack([getattr(scores, name) for scores in orders]).mean(0) for name in names}
+    scores = replace(orders[0], **means, tokens=sum(scores.tokens for scores in orders))
+    tokens = [torch.stack(weights).mean(0) for weights in zip(*(weights for _, weights in readings), strict=True)]
+    return ListReading(scores, orders, tokens)
 
 
 def _per_document(read: DocumentWeights, columns: Tensor, state: Tensor, cut: Tensor, tokens: int) -> HeadScores:

@@ -110,13 +110,20 @@ class MixedTeacher:
 
     def judge(self, query: str, documents: Sequence[str]) -> list[dict[str, Any]]:
         """As `HeadTeacher.judge`, with the mixed score."""
-        distinct = list(dict.fromkeys(documents))
-        judged = dict(zip(distinct, self.teacher.judge(query, distinct), strict=True))
+        return self.judge_many([(query, documents)])[0]
+
+    def judge_many(self, lists: Sequence[tuple[str, Sequence[str]]]) -> list[list[dict[str, Any]]]:
+        """As `HeadTeacher.judge_many`, with the mixed score; ``confidence`` stays that of the heads alone."""
+        read = self.teacher.judge_many(lists)
+        return [self._mixed(*entry, answers) for entry, answers in zip(lists, read, strict=True)]
+
+    def _mixed(self, query: str, documents: Sequence[str], answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        judged = dict(zip(documents, answers, strict=True))
         # mixed in a fixed order: means over documents then round alike, whatever order the caller gave
         texts = sorted(judged)
         mixed = self._mix(query, texts, torch.tensor([judged[text]["score"] for text in texts])).tolist()
-        answers = {text: {**judged[text], "score": score} for text, score in zip(texts, mixed, strict=True)}
-        return [dict(answers[document]) for document in documents]
+        scores = dict(zip(texts, mixed, strict=True))
+        return [{**judged[document], "score": scores[document]} for document in documents]
 
     def score_read(self, query: str, documents: Sequence[str], read: HeadScores) -> Tensor:
         """Mixed score of each document, (documents,), from a list that was read before."""

@@ -21,10 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from transformers import PreTrainedTokenizerBase
 
 from teachers.attention import Span
+from teachers.chat import ChatFrame
 from teachers.errors import TeacherError
-
-# Rendered through the chat template in place of the content, to learn what stands before and after it.
-_CONTENT = "CONTENT-OF-THE-USER-TURN"
 
 
 class PromptSettings(BaseModel):
@@ -121,18 +119,18 @@ class PromptBuilder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: PromptSettings) -> None:
         self.tokenizer = tokenizer
         self.settings = settings
-        self._before, self._after = self._frame()
+        self._frame = ChatFrame(tokenizer)
 
     def build(self, query: str, documents: Sequence[str]) -> ListPrompt:
         """The prompt of one query over ``documents``, in the given order."""
-        ids = self._markup(self._before) + self._data(self.settings.introduction + "\n")
+        ids = self._frame.opening() + self._frame.data(self.settings.introduction + "\n")
         spans = []
         for number, document in enumerate(documents, start=1):
-            ids += self._data(f"\n[{number}] ")
+            ids += self._frame.data(f"\n[{number}] ")
             start = len(ids)
-            ids += self._data(cut_words(document, self.settings.max_document_words)[0])
+            ids += self._frame.data(cut_words(document, self.settings.max_document_words)[0])
             spans.append((start, len(ids)))
-            ids += self._data("\n")
+            ids += self._frame.data("\n")
         suffix, query_tokens = self._suffix(cut_words(query, self.settings.max_query_words)[0], instructed=True)
         null_suffix, null_tokens = self._suffix(self.settings.null_query, self.settings.null_instruction)
         whole = self.settings.query_span == "suffix"
@@ -157,34 +155,21 @@ class PromptBuilder:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that shapes a prompt but the query and the documents."""
-        shape = [self._before, self._after, self.settings.model_dump(mode="json")]
+        """Hash of everything that shapes a prompt but the query and the documents.
+
+        How many orders are averaged is no part of it: each is a prompt of the same shape, so what was fitted on one
+        can be used on several.
+        """
+        shape = [self._frame.before, self._frame.after, self.settings.model_dump(mode="json", exclude={"orders"})]
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
 
     def _suffix(self, query: str, instructed: bool) -> tuple[list[int], Span]:
-        ids = self._data(f"\n{self.settings.instruction}\n\nQuery:" if instructed else "\nQuery:")
+        ids = self._frame.data(f"\n{self.settings.instruction}\n\nQuery:" if instructed else "\nQuery:")
         start = len(ids)
-        ids += self._data(f" {query}")
+        ids += self._frame.data(f" {query}")
         end = len(ids)
-        ids += self._markup(self._after)
+        ids += self._frame.closing()
         return ids, (start, end)
-
-    def _frame(self) -> tuple[str, str]:
-        if not self.tokenizer.chat_template:
-            return self.tokenizer.bos_token or "", "\n"
-        turn = [{"role": "user", "content": _CONTENT}]
-        rendered = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        before, found, after = str(rendered).partition(_CONTENT)
-        if not found or _CONTENT in after:
-            raise TeacherError("the tokenizer's chat template must show the content of the user turn exactly once")
-        return before, after
-
-    def _markup(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
-
-    def _data(self, text: str) -> list[int]:
-        # split_special_tokens: "<|im_end|>" inside a document is text, not the end of the user's turn
-        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
 
 
 def cut_words(text: str, max_words: int) -> tuple[str, int]:

@@ -19,9 +19,6 @@ logger = logging.getLogger(__name__)
 
 # Lists in a part: a part is what an interruption can cost.
 _LISTS_PER_PART = 16
-# Tokens of documents in one pass on an accelerator: enough rows to fill its matrix units, while the cache of a model of
-# 8B stays at about 4 GiB. On a processor one list fills the cores, so padding would only cost.
-_BATCH_TOKENS = 16_384
 _TENSORS = ("real", "null", "masked", "all_heads", "state", "truncated", "tokens")
 
 
@@ -91,8 +88,7 @@ def read_lists(
     ``on_progress`` is called with lists done and lists in all, ``batch_tokens`` is `HeadReader.read_many`'s; None for
     what suits the device: one list after the other on a processor, several at once elsewhere.
     """
-    if batch_tokens is None and reader.device.type != "cpu":
-        batch_tokens = _BATCH_TOKENS
+    batch_tokens = batch_tokens or reader.batch_tokens
     at_once = 1 if batch_tokens is None else _LISTS_PER_PART
     keys = [list_key(reader, query, documents) for query, documents in lists]
     fresh: dict[str, HeadScores] = {}

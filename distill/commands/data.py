@@ -16,8 +16,10 @@ from distill.collections.files import refuse_existing
 from distill.collections.msmarco import read_msmarco
 from distill.collections.summary import Summary, summarize
 from distill.collections.trec import read_qrels, read_run, write_qrels, write_run
+from distill.commands.tail import tail
 
 app = typer.Typer(no_args_is_help=True, help="Make, look at and convert collections, judgments and runs.")
+app.command()(tail)
 console = Console()
 
 Out = Annotated[Path, typer.Option("--out", help="where the result goes")]

@@ -2,53 +2,218 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
-
-def label(
-    collection: Annotated[Path, typer.Option(help="BEIR folder")],
-    run: Annotated[Path, typer.Option(help="TREC run with the candidates of the queries to label")],
-    teacher: Annotated[Path, typer.Option(help="folder of a fitted teacher")],
-    out: Annotated[Path, typer.Option(help="label folder; lists that it holds already are not read again")],
-    queries: Annotated[Path | None, typer.Option(help="file with one query id a line; default: all of the run")] = None,
-    candidates: Annotated[int, typer.Option(help="documents read for each query", min=1)] = 20,
-    method: Annotated[
-        Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"] | None,
-        typer.Option(help="how heads are used; default: the last of these that the teacher holds"),
-    ] = None,
-    part_lists: Annotated[int, typer.Option(help="lists written at once: what a killed job may lose", min=1)] = 16,
-    retry_failed: Annotated[bool, typer.Option(help="read lists again that failed before")] = False,
-) -> None:
-    """Label candidate lists with a fitted teacher. Queries that the teacher was fitted on are left out."""
-    from distill.collections.beir import read_beir
-    from distill.collections.trec import check_run, read_run
-    from distill.progress import progress_bar
-    from distill.stages.candidates import top
-    from distill.stages.labels import label_candidates
-    from distill.stages.roles import read_ids
-    from distill.stages.teacher import fitted_on, open_teacher
+if TYPE_CHECKING:
+    from distill.collections.collection import Collection, Run
+    from distill.recipe import JudgeSection
+    from distill.stages.judge_sources import Source
+    from distill.stages.label_engines import EngineSettings
+    from distill.stages.teacher import Method
     from labeling.job import JobSettings
 
-    console = Console()
-    loaded, ranked = read_beir(collection), read_run(run)
-    check_run(ranked, loaded, str(run))
-    wanted = list(ranked) if queries is None else read_ids(queries, loaded)
-    seen = fitted_on(teacher)
-    left_out = sum(query_id in seen for query_id in wanted)
-    if left_out:
-        console.print(f"{left_out} queries are left out: the teacher was fitted on their judgments", highlight=False)
-    lists = top(ranked, [query_id for query_id in wanted if query_id not in seen], candidates)
-    judge = open_teacher(teacher, method, loaded, ranked)
+CANDIDATES = 20
+PART_LISTS = 16
+
+
+def label(
+    recipe: Annotated[
+        str | None, typer.Argument(help="a recipe: carried out as far as its labels; in place of the flags below")
+    ] = None,
+    *,
+    out: Annotated[
+        Path, typer.Option(help="label folder, or the recipe's run; lists that it holds are not read again")
+    ],
+    collection: Annotated[Path | None, typer.Option(help="BEIR folder")] = None,
+    run: Annotated[Path | None, typer.Option(help="TREC run with the candidates of the queries to label")] = None,
+    queries: Annotated[Path | None, typer.Option(help="file with one query id a line; default: all of the run")] = None,
+    candidates: Annotated[int, typer.Option(help="documents read for each query", min=1)] = CANDIDATES,
+    pre_ranked: Annotated[
+        Path | None, typer.Option(help="TREC run of a light model over the same lists, which says what is read")
+    ] = None,
+    bottom: Annotated[int, typer.Option(help="of the documents read, those from the end of the ranking", min=0)] = 0,
+    teacher: Annotated[Path | None, typer.Option(help="judge: folder of a fitted teacher")] = None,
+    method: Annotated[
+        Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"] | None,
+        typer.Option(help="how its heads are used; default: the last of these that the teacher holds"),
+    ] = None,
+    generate: Annotated[str | None, typer.Option(help="judge: a causal model that writes the order down")] = None,
+    max_document_words: Annotated[int, typer.Option(help="words of a document that it reads", min=1)] = 100,
+    cross_encoder: Annotated[str | None, typer.Option(help="judge: any cross-encoder with one output")] = None,
+    evidence: Annotated[bool, typer.Option(help="name the sentence that the teacher's heads looked at most")] = True,
+    orders: Annotated[
+        int | None, typer.Option(help="orders of the documents that are read; two give each list a confidence", min=1)
+    ] = None,
+    reasons: Annotated[str | None, typer.Option(help="causal model that writes reasons for the best documents")] = None,
+    reason_documents: Annotated[int, typer.Option(help="best documents of a list that get a reason", min=1)] = 3,
+    shard: Annotated[
+        str | None, typer.Option(help="label one share of the queries, as 3/8; each share in a folder of its own")
+    ] = None,
+    part_lists: Annotated[
+        int, typer.Option(help="lists written at once: what a killed job may lose", min=1)
+    ] = PART_LISTS,
+    retry_failed: Annotated[bool, typer.Option(help="read lists again that failed before")] = False,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="this machine, or a Ray cluster")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="judges at work; default: one on each GPU, or one in all without", min=1)
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="of a running Ray cluster; default: Ray is started here")] = None,
+    batch_lists: Annotated[int, typer.Option(help="lists that a judge reads together if it can", min=1)] = 1,
+    dry_run: Annotated[bool, typer.Option(help="time a few lists, print the job's cost, write nothing")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="a setting over the recipe's; repeatable")] = None,
+) -> None:
+    """Label candidate lists. Queries that a teacher was fitted on are left out."""
+    from distill.recipe import JudgeSection
+    from distill.stages.label_engines import EngineSettings
+    from labeling.job import JobSettings
+
+    if address is not None and engine != "ray":
+        raise typer.BadParameter(f"{address!r} is for --engine ray; the engine is {engine}", param_hint="--address")
+    where = EngineSettings(engine, workers, address, batch_lists)
+    # what these say of a job by flags, a recipe says itself
+    for_flags = {
+        "--collection": collection, "--run": run, "--queries": queries, "--candidates": candidates != CANDIDATES,
+        "--pre-ranked": pre_ranked, "--bottom": bottom, "--teacher": teacher, "--method": method,
+        "--generate": generate, "--cross-encoder": cross_encoder, "--no-evidence": not evidence, "--orders": orders,
+        "--reasons": reasons, "--shard": shard, "--part-lists": part_lists != PART_LISTS,
+        "--retry-failed": retry_failed,
+    }  # fmt: skip
+    if recipe is not None:
+        given = [name for name, value in for_flags.items() if value]
+        if given:
+            raise typer.BadParameter(f"with a recipe there is no {', '.join(given)}: the recipe says it, see --set")
+        _label_recipe(recipe, set_ or [], out, where, dry_run)
+        return
+    if collection is None or run is None:
+        raise typer.BadParameter("without a recipe, --collection and --run are needed")
+    lists = _Lists(collection, run, queries, candidates, pre_ranked, bottom, shard)
+    says = JudgeSection(evidence=evidence, orders=orders, reasons=reasons, reason_documents=reason_documents)
+    judge = _Judge(teacher, method, generate, max_document_words, cross_encoder, says)
     settings = JobSettings(part_lists=part_lists, retry_failed=retry_failed)
-    with progress_bar(console, "labels", "lists") as advance:
-        report = label_candidates(loaded, lists, judge, out, advance, settings)
+    _label_flags(lists, judge, out, where, settings, dry_run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """What to label, as flags say it."""
+
+    collection: Path
+    run: Path
+    queries: Path | None
+    candidates: int
+    pre_ranked: Path | None
+    bottom: int
+    shard: str | None
+
+    def choose(self, console: Console, teacher: Path | None) -> tuple[Collection, Run, Run]:
+        """The collection, the whole first stage, and what the judge reads of it."""
+        from distill.collections.beir import read_beir
+        from distill.collections.trec import check_run, read_run
+        from distill.stages.candidates import pre_ranked
+        from distill.stages.roles import read_ids
+        from distill.stages.teacher import fitted_on
+        from labeling.shards import Shard
+
+        if self.bottom >= self.candidates:
+            raise typer.BadParameter(f"{self.bottom} is not below --candidates {self.candidates}", param_hint="bottom")
+        share = Shard.parse(self.shard or "1/1")
+        loaded, ranked = read_beir(self.collection), read_run(self.run)
+        check_run(ranked, loaded, str(self.run))
+        by = read_run(self.pre_ranked) if self.pre_ranked else None
+        wanted = list(ranked) if self.queries is None else read_ids(self.queries, loaded)
+        seen = fitted_on(teacher) if teacher else set()
+        left_out = sum(query_id in seen for query_id in wanted)
+        if left_out:
+            said = f"{left_out} queries are left out: the teacher was fitted on their judgments"
+            console.print(said, highlight=False)
+        mine = [query_id for query_id in wanted if query_id not in seen and share.holds(query_id)]
+        return loaded, ranked, pre_ranked(ranked, mine, self.candidates, self.bottom, by)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Who labels, as flags say it."""
+
+    teacher: Path | None
+    method: Method | None
+    generate: str | None
+    max_document_words: int
+    cross_encoder: str | None
+    says: JudgeSection
+
+    def source(self, lists: _Lists) -> Source:
+        """What opens the judge."""
+        from distill.stages.judge_sources import ModelSource, TeacherSource
+
+        named = {"--teacher": self.teacher, "--generate": self.generate, "--cross-encoder": self.cross_encoder}
+        given = [name for name, value in named.items() if value is not None]
+        if len(given) != 1:
+            raise typer.BadParameter(f"one judge is needed: {', '.join(named)}; got {', '.join(given) or 'none'}")
+        if self.teacher is not None:
+            return TeacherSource(self.teacher, self.method, lists.collection, lists.run, self.says)
+        if self.generate is not None:
+            return ModelSource("generative", self.generate, self.says, self.max_document_words)
+        return ModelSource("cross_encoder", str(self.cross_encoder), self.says, self.max_document_words)
+
+
+def _label_flags(
+    lists: _Lists, judge: _Judge, out: Path, where: EngineSettings, settings: JobSettings, dry_run: bool
+) -> None:
+    from distill.progress import progress_bar
+    from distill.stages.label_engines import open_engine
+    from distill.stages.labels import label_candidates
+
+    console = Console()
+    source = judge.source(lists)
+    loaded, ranked, chosen = lists.choose(console, judge.teacher)
+    if dry_run:
+        _show_plan(console, loaded, ranked, chosen, source, out, settings, where)
+        return
+    with (
+        open_engine(where, source, loaded, ranked) as engine,
+        progress_bar(console, "labels", "lists") as advance,
+    ):
+        report = label_candidates(loaded, chosen, engine, out, advance, settings)
     counts = report.counts
     console.print(
         f"{out}: {counts['lists']} lists ({report.resumed} stood already), {counts['documents']} documents, "
         f"{counts['missing']} missing, {counts['failed']} lists failed",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _label_recipe(name: str, changes: list[str], out: Path, where: EngineSettings, dry_run: bool) -> None:
+    from distill.pipeline import open_run, run_recipe
+    from distill.recipe import load_recipe
+    from distill.steps import LISTS, labelled_candidates, teacher_source
+    from labeling.job import JobSettings
+
+    console = Console()
+    recipe = load_recipe(name, changes)
+    if not dry_run:
+        run_recipe(recipe, out, console, last="labels", engine=where)
+        return
+    run = open_run(recipe, out, before="labels")
+    begun = [out / folder / LISTS for folder in ("labels.partial", "labels") if (out / folder / LISTS).exists()]
+    folder = begun[0] if begun else out / "labels" / LISTS
+    lists, settings = labelled_candidates(run), JobSettings(part_lists=PART_LISTS)
+    _show_plan(console, run.collection, run.first_stage, lists, teacher_source(run), folder, settings, where)
+
+
+def _show_plan(
+    console: Console, collection: Collection, run: Run, lists: Run, source: Source, folder: Path,
+    settings: JobSettings, where: EngineSettings,
+) -> None:  # fmt: skip
+    from distill.commands.tables import label_plan_table
+    from distill.models import cuda_devices
+    from distill.stages.label_plan import plan_labels
+
+    judge = source.open_here(collection, run)
+    workers = where.workers or max(1, len(cuda_devices()))
+    plan = plan_labels(collection, lists, judge, folder, settings, workers, source.orders)
+    console.print(label_plan_table(plan, folder))

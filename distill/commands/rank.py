@@ -1,4 +1,4 @@
-"""`distill rank`: re-rank the candidates of a run with a student."""
+"""`distill rank`: re-rank the candidates of a run with a student, or another light model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from rich.console import Console
 
 
 def rank(
-    model: Annotated[str, typer.Argument(help="a student's folder, or any cross-encoder with one output")],
+    model: Annotated[
+        str, typer.Argument(help="a student's folder, any cross-encoder with one output, or a bi-encoder")
+    ],
     collection: Annotated[Path, typer.Option(help="BEIR folder")],
     run: Annotated[Path, typer.Option(help="TREC run with the candidates")],
     out: Annotated[Path, typer.Option(help="TREC run to write")],
     candidates: Annotated[int, typer.Option(help="documents of each query that are re-ranked", min=1)] = 50,
     overwrite: Annotated[bool, typer.Option(help="replace --out if it exists")] = False,
 ) -> None:
-    """Score each query's candidates with a student and write the new ranking as a TREC run."""
+    """Score each query's candidates with a student and write the new ranking as a TREC run.
+
+    A run that a light model made so is what `distill label --pre-ranked` cuts its lists by.
+    """
     from distill.collections.beir import read_beir
     from distill.collections.trec import check_run, read_run, write_run
     from distill.errors import ModelError

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from distill.progress import duration
+
 if TYPE_CHECKING:
     from distill.evaluation.statistics import Interval
+    from distill.stages.label_plan import LabelPlan
     from distill.stages.teacher_evaluation import MethodComparison
 
 
@@ -33,6 +37,28 @@ def metrics_table(metrics: Mapping[str, Any]) -> Table:
             "" if found is None else f"{found:.3f}",
             "" if seconds is None else f"{seconds:.4f}",
         )
+    return table
+
+
+def label_plan_table(plan: LabelPlan, folder: Path) -> Table:
+    """What a label job would do, one row a fact."""
+    standing, cost = plan.standing, plan.cost
+    table = Table(title=f"{folder}: a dry run, nothing was written", title_justify="left", show_header=False)
+    table.add_row("queries, each a list", f"{standing.lists:,} with {standing.documents:,} documents")
+    table.add_row("stand in the folder", f"{standing.finished:,}, and {standing.failed:,} that failed")
+    change = ", ".join(standing.teacher_change)
+    table.add_row("teacher", f"has changed ({change}): every list is labelled again" if change else "no change")
+    table.add_row("lists to label", f"{plan.to_judge:,}")
+    table.add_row("prompts", f"{plan.prompts:,}")
+    if cost is None:
+        return table
+    tokens = "not told" if cost.tokens is None else f"{cost.tokens * plan.to_judge:,.0f} ({cost.tokens:,.0f} a list)"
+    table.add_row("tokens, about", tokens)
+    failed = f", {cost.failed} failed" if cost.failed else ""
+    table.add_row("one list takes", f"{cost.seconds:.3f} s, mean of {cost.sample} spread over all lengths{failed}")
+    shared = f" by {plan.workers} workers, if each is as fast" if plan.workers > 1 else ""
+    table.add_row("time, about", f"{duration(plan.seconds)}{shared}")
+    table.add_row("disk, about", f"{plan.disk_bytes / 1e6:.2f} MB")
     return table
 
 

@@ -106,7 +106,7 @@ def evaluate(
     from distill.progress import progress_bar
     from distill.recipe import MixSection
     from distill.stages.candidates import top
-    from distill.stages.teacher_evaluation import compare_methods
+    from distill.stages.teacher_evaluation import compare_methods, read_judged
     from teachers.comparison import ComparisonSettings
 
     if out is not None:
@@ -119,7 +119,9 @@ def evaluate(
     lists = top(ranked, qrels, candidates)
     mix = MixSection(pre_ranker=pre_ranker) if pre_ranker else None
     with progress_bar(console, "teacher", "lists") as advance:
-        found = compare_methods(loaded, lists, qrels, teacher, mix, ComparisonSettings(folds=folds), advance)
+        read = read_judged(loaded, lists, qrels, teacher, mix, advance)
+    with progress_bar(console, "comparison", "folds") as advance:
+        found = compare_methods(read, qrels, ComparisonSettings(folds=folds), advance)
     if out is not None:
         found.write(out)
     # a file or a pipe has no width of its own; the table takes what it needs

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from distill.recipe import DecoderSection, EncoderSection
+    from distill.recipe import DecoderSection, EncoderSection, ListSection
 
 app = typer.Typer(help="Train a small re-ranker on labels.", no_args_is_help=True)
 
@@ -20,6 +20,9 @@ _Run = Annotated[Path | None, typer.Option(help="TREC run with candidates of dev
 _Split = Annotated[str, typer.Option(help="split of the dev queries")]
 _Candidates = Annotated[int, typer.Option(help="documents of a dev query that are re-ranked", min=2)]
 _Random = Annotated[int, typer.Option(help="documents of other queries added to each list", min=0)]
+_MinConfidence = Annotated[
+    float | None, typer.Option(help="leave out lists that two orders ranked more differently (tau-b)", min=-1, max=1)
+]
 _MaxTokens = Annotated[int, typer.Option(help="length to which a pair is cut", min=8)]
 
 
@@ -33,13 +36,21 @@ def encoder(
     dev_split: _Split = "dev",
     candidates: _Candidates = 20,
     random: _Random = 2,
+    min_confidence: _MinConfidence = None,
     max_tokens: _MaxTokens = 256,
 ) -> None:
     """Train a cross-encoder with term control."""
-    from distill.recipe import EncoderSection
+    from distill.recipe import EncoderSection, ListSection
 
     section = EncoderSection(start=start, max_tokens=max_tokens)
-    _train(section, collection, labels, out, (run, dev_split, candidates), random)
+    _train(
+        section,
+        collection,
+        labels,
+        out,
+        (run, dev_split, candidates),
+        ListSection(random=random, min_confidence=min_confidence),
+    )
 
 
 @app.command()
@@ -53,13 +64,21 @@ def decoder(
     dev_split: _Split = "dev",
     candidates: _Candidates = 20,
     random: _Random = 2,
+    min_confidence: _MinConfidence = None,
     max_tokens: _MaxTokens = 256,
 ) -> None:
     """Train a small language model with a ranking head, by LoRA, merged when saved."""
-    from distill.recipe import DecoderSection
+    from distill.recipe import DecoderSection, ListSection
 
     section = DecoderSection(start=start, layers=layers, max_tokens=max_tokens)
-    _train(section, collection, labels, out, (run, dev_split, candidates), random)
+    _train(
+        section,
+        collection,
+        labels,
+        out,
+        (run, dev_split, candidates),
+        ListSection(random=random, min_confidence=min_confidence),
+    )
 
 
 def _train(
@@ -68,7 +87,7 @@ def _train(
     labels: Path,
     out: Path,
     dev: tuple[Path | None, str, int],
-    random: int,
+    kept: ListSection,
 ) -> None:
     from distill.collections.beir import read_beir
     from distill.collections.trec import check_run, read_run
@@ -82,7 +101,7 @@ def _train(
         raise ModelError(f"{out}: exists already; choose another --out or remove it")
     console = Console()
     loaded = read_beir(collection)
-    lists = training_lists(loaded, labels, random)
+    lists = training_lists(loaded, labels, kept)
     dev_run, split, candidates = dev
     held_out = []
     if dev_run is not None:

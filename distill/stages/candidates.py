@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from distill.collections.collection import Collection, Qrels, Run
+from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import ranking
 from labeling.pre_rank import pre_rank
 
@@ -18,13 +18,29 @@ def top(run: Run, query_ids: Iterable[str], depth: int) -> Run:
     }
 
 
-def pre_ranked(run: Run, query_ids: Iterable[str], depth: int, bottom: int) -> Run:
-    """``depth`` documents of each query: the ``bottom`` last ones of its ranking, and the best for the rest."""
-    return {
-        query_id: {doc_id: run[query_id][doc_id] for doc_id in pre_rank(run[query_id], depth - bottom, bottom)}
-        for query_id in query_ids
-        if run.get(query_id)
-    }
+def pre_ranked(run: Run, query_ids: Iterable[str], depth: int, bottom: int, by: Run | None = None) -> Run:
+    """``depth`` documents of each query: the ``bottom`` last ones of a ranking, and the best for the rest.
+
+    Args:
+        run: the first stage, whose scores the result keeps.
+        query_ids: queries without candidates are left out.
+        depth: documents kept.
+        bottom: of those, documents from the end.
+        by: the ranking that is cut, of the same lists; None for ``run`` itself.
+
+    Raises:
+        DataError: ``by`` ranks a document of a query that ``run`` does not have for it, or lacks a query.
+    """
+    cut: Run = {}
+    for query_id in query_ids:
+        if not run.get(query_id):
+            continue
+        order = run[query_id] if by is None else by.get(query_id, {})
+        if by is not None and (not order or order.keys() - run[query_id].keys()):
+            raise DataError(f"query {query_id!r}: the pre-ranker's run does not rank the documents of the first stage")
+        kept = pre_rank(order, depth - bottom, bottom)
+        cut[query_id] = {doc_id: run[query_id][doc_id] for doc_id in kept}
+    return cut
 
 
 def answerable(run: Run, qrels: Qrels) -> Run:

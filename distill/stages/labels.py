@@ -2,41 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from datasets import Dataset
 
-from distill.collections.collection import Collection, Run
+from distill.collections.collection import Collection, DataError, Run
 from distill.progress import Advance
+from distill.recipe import ListSection
+from labeling.engines import Engine
 from labeling.formats import labels_dataset
-from labeling.job import JobReport, JobSettings, run_label_job
-from labeling.judge import Judge
+from labeling.job import JobReport, JobSettings, run_on_engine
 from labeling.label_lists import CandidateList
 
 
 def label_candidates(
-    collection: Collection, run: Run, teacher: Judge, folder: Path, on_progress: Advance, settings: JobSettings
+    collection: Collection, run: Run, engine: Engine, folder: Path, on_progress: Advance, settings: JobSettings
 ) -> JobReport:
     """Label each query's candidates; lists that ``folder`` holds already are not judged again.
 
     Raises:
-        LabelingError: the folder is in use or cannot be written.
+        LabelingError: the folder is in use or cannot be written, or the teacher cannot be opened.
     """
+    started = time.monotonic()
 
     def report(job: JobReport) -> None:
-        on_progress(job.lists, len(run))
+        on_progress(job.lists, len(run), stood=job.resumed, note=_note(job, time.monotonic() - started))
 
-    return run_label_job(_lists(collection, run), teacher, folder, settings, report)
+    return run_on_engine(candidate_lists(collection, run), engine, folder, settings, report)
 
 
-def training_lists(collection: Collection, folder: Path, random: int) -> Dataset:
-    """The label lists of ``folder`` as students read them, each with ``random`` documents of other queries below."""
+def _note(job: JobReport, seconds: float) -> str:
+    parts = [f"{job.failed} failed"]
+    if job.documents:
+        parts.append(f"{job.missing / job.documents:.0%} missing")
+    if job.tokens and seconds > 0:
+        parts.append(f"{job.tokens:,} tokens ({job.tokens / seconds:,.0f}/s)")
+    return ", ".join(parts)
+
+
+def training_lists(collection: Collection, folder: Path, section: ListSection) -> Dataset:
+    """The label lists of ``folder`` as students read them.
+
+    Raises:
+        DataError: no list is as sure as the section asks for.
+        LabelingError: the folder cannot be read, or holds labels of other texts.
+    """
     documents = {doc_id: collection.text(doc_id) for doc_id in collection.documents}
-    return labels_dataset(folder, documents, collection.queries, random=random)
+    lists = labels_dataset(folder, documents, collection.queries, random=section.random)
+    least = section.min_confidence
+    if least is not None:
+        sure = [place for place, known in enumerate(lists["confidence"]) if known is None or known >= least]
+        if not sure:
+            raise DataError(f"{folder}: none of {len(lists)} lists has a confidence of {least} or more")
+        lists = lists.select(sure)
+    if section.max_ranked is None and section.max_missing is None:
+        return lists
+    return Dataset.from_list([_shortened(row, section) for row in lists], features=lists.features)
 
 
-def _lists(collection: Collection, run: Run) -> Iterable[CandidateList]:
+def _shortened(row: dict[str, Any], section: ListSection) -> dict[str, Any]:
+    """The list with no more documents of each group than the section allows; its documents stand best first."""
+    ranked = [place for place, group in enumerate(row["groups"]) if group == "ranked"][: section.max_ranked]
+    missing = [place for place, group in enumerate(row["groups"]) if group == "missing"]
+    if section.max_missing is not None and section.max_missing < len(missing):
+        # drawn, as those at hand first would be the first stage's best every time
+        missing = sorted(Random(row["query_id"]).sample(missing, section.max_missing))
+    kept = [*ranked, *missing, *(place for place, group in enumerate(row["groups"]) if group == "random")]
+    return {name: [value[place] for place in kept] if isinstance(value, list) else value for name, value in row.items()}
+
+
+def candidate_lists(collection: Collection, run: Run) -> Iterator[CandidateList]:
+    """The run's lists with their texts, made as they are asked for."""
     for query_id, scores in run.items():
         documents = [collection.text(doc_id) for doc_id in scores]
         yield CandidateList(query_id, collection.query(query_id), list(scores), documents)

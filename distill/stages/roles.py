@@ -11,7 +11,7 @@ from pathlib import Path
 from distill.collections.collection import Collection, DataError
 from distill.collections.files import numbered_lines
 from distill.recipe import QueryRoles
-from labeling.tail_queries import choose_tail_queries
+from labeling.tail_queries import LoggedQuery, choose_tail_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +81,16 @@ def _to_label(collection: Collection, roles: QueryRoles, rest: list[str]) -> lis
     return chosen[: roles.label_limit]
 
 
-def _log(collection: Collection) -> Iterable[tuple[str, str, int]]:
+def _log(collection: Collection) -> Iterable[LoggedQuery]:
     for query_id, text in collection.queries.items():
-        frequency = collection.query_metadata.get(query_id, {}).get("frequency")
+        metadata = collection.query_metadata.get(query_id, {})
+        frequency = metadata.get("frequency")
         if not isinstance(frequency, int):
             raise DataError(
                 f"query {query_id!r} has frequency {frequency!r}; `queries.tail` needs a whole number `frequency` in "
                 "the metadata of every query"
             )
-        yield query_id, text, frequency
+        yield LoggedQuery(query_id, text, frequency, metadata.get("clicks"), metadata.get("impressions"))
 
 
 def _draw(query_ids: Iterable[str], seed: int, limit: int | None) -> list[str]:

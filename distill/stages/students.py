@@ -8,10 +8,12 @@ from pathlib import Path
 from datasets import Dataset
 
 from distill.collections.collection import Collection, Qrels, Run
-from distill.models import ModelReference, save_first_layers
+from distill.errors import ModelError
+from distill.models import ModelReference, load_config, save_first_layers
 from distill.progress import Advance
 from distill.recipe import DecoderSection, EncoderSection
 from distill.stages.candidates import scored, texts
+from students.bi_encoder import BiEncoder
 from students.decoder import DecoderSettings, train_decoder
 from students.dev import DevList
 from students.encoder import EncoderSettings, train_encoder
@@ -54,15 +56,34 @@ def train_student(
 
 
 def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Advance | None = None) -> Run:
-    """The run's candidates with the student's scores."""
-    reranker = Reranker.load(model)
+    """The run's candidates with a student's scores, or with those of another `open_ranker`.
+
+    Raises:
+        ModelError: the model cannot be found or loaded.
+    """
+    ranker = open_ranker(str(model))
     lists = texts(collection, run)
     scores = []
     for done, (query, documents) in enumerate(lists, start=1):
-        scores.append(reranker.score_pairs(query, documents))
+        scores.append(ranker.score_pairs(query, documents))
         if on_progress is not None:
             on_progress(done, len(lists))
     return scored(run, scores)
+
+
+def open_ranker(reference_text: str) -> Reranker | BiEncoder:
+    """A cross-encoder if the model classifies sequences, else a sentence-transformers bi-encoder.
+
+    Raises:
+        ModelError: the model cannot be found or loaded.
+    """
+    reference = ModelReference.parse(reference_text)
+    kinds = load_config(reference).architectures or [""]
+    classifies = kinds[0].endswith("ForSequenceClassification")
+    try:
+        return Reranker.load(reference.location) if classifies else BiEncoder(reference.location)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model {reference_text!r}: {str(error).strip().splitlines()[0]}") from error
 
 
 def _train_decoder(

@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from distill.collections.collection import Collection, Qrels, Run
-from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer, runs_bf16_fast
+from distill.models import (
+    ModelReference,
+    causal_model_without_weights,
+    load_causal_model,
+    load_config,
+    load_tokenizer,
+    runs_bf16_fast,
+)
 from distill.progress import Advance
-from distill.recipe import TeacherSection
+from distill.recipe import JudgeSection, TeacherSection
 from distill.stages.candidates import answerable, texts
 from distill.stages.opinions import open_opinions
 from teachers.errors import TeacherError
+from teachers.prompt import PromptSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from teachers.teacher import HeadTeacher
 
 Method = Literal["all_heads", "static_heads", "static_weights", "routehead", "mixture"]
+PLAIN = JudgeSection(evidence=False)
 METHODS: tuple[Method, ...] = get_args(Method)
 
 _SETTINGS = "teacher.json"
@@ -33,8 +42,12 @@ _STATIC_HEADS = "static_heads.json"
 _STATIC_WEIGHTS = "static_weights.json"
 
 
-def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
+def open_reader(section: TeacherSection, weights: bool = True) -> tuple[HeadReader, dict[str, str]]:
     """The frozen model ready to be read at the section's depth, and what identifies its weights.
+
+    Args:
+        section: the model and how it is read.
+        weights: load them; a reader without can only say what it is.
 
     Raises:
         ModelError: the model cannot be found or loaded.
@@ -46,7 +59,8 @@ def open_reader(section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
 
     reference = ModelReference.parse(section.model)
     name = section.dtype if section.dtype != "auto" else ("bfloat16" if runs_bf16_fast() else "float32")
-    model = load_causal_model(reference, getattr(torch, name), section.trust_remote_code)
+    load = load_causal_model if weights else causal_model_without_weights
+    model = load(reference, getattr(torch, name), section.trust_remote_code)
     tokenizer = load_tokenizer(reference, section.trust_remote_code)
     reader = HeadReader(model, tokenizer, section.prompt, section.depth, section.state_layer)
     return reader, {"reference": reference.text, "version": reference.version}
@@ -174,7 +188,14 @@ def fitted_on(folder: Path) -> set[str]:
     return set(_read(folder)["fitted_on"])
 
 
-def open_teacher(folder: Path, method: Method | None, collection: Collection, run: Run) -> HeadTeacher | MixedTeacher:
+def open_teacher(
+    folder: Path,
+    method: Method | None,
+    collection: Collection,
+    run: Run,
+    weights: bool = True,
+    says: JudgeSection = PLAIN,
+) -> HeadTeacher | MixedTeacher:
     """The fitted teacher of ``folder``, its model loaded.
 
     Args:
@@ -182,12 +203,18 @@ def open_teacher(folder: Path, method: Method | None, collection: Collection, ru
         method: how its heads are used; None for the last of `METHODS` that the folder holds.
         collection: gives a mixture the texts.
         run: the whole first stage, which gives a mixture its scores.
+        weights: load the model's; a teacher without can only describe itself.
+        says: whether it names evidence, and how many orders it reads.
 
     Raises:
         TeacherError: the folder holds no teacher, one fitted for another model or prompt, or not this method.
     """
-    reader, model = open_reader(read_section(folder))
-    teachers = teachers_of(folder, reader, model, collection, run)
+    section = read_section(folder)
+    if says.orders is not None:
+        prompt = PromptSettings(**{**section.prompt.model_dump(), "orders": says.orders})
+        section = section.model_copy(update={"prompt": prompt})
+    reader, model = open_reader(section, weights)
+    teachers = teachers_of(folder, reader, model, collection, run, says.evidence)
     wanted = method or next(name for name in reversed(METHODS) if name in teachers)
     if wanted not in teachers:
         raise TeacherError(f"{folder}: this teacher has no method {wanted}; it has {', '.join(teachers)}")
@@ -195,12 +222,17 @@ def open_teacher(folder: Path, method: Method | None, collection: Collection, ru
 
 
 def teachers_of(
-    folder: Path, reader: HeadReader, model: Mapping[str, str], collection: Collection, run: Run
+    folder: Path,
+    reader: HeadReader,
+    model: Mapping[str, str],
+    collection: Collection,
+    run: Run,
+    evidence: bool = False,
 ) -> dict[str, HeadTeacher | MixedTeacher]:
     """Every method that ``folder`` holds, by name, around one loaded model."""
     from teachers.mixture import MixedTeacher, Mixture
 
-    heads = head_teachers(folder, reader, model)
+    heads = head_teachers(folder, reader, model, evidence)
     teachers: dict[str, HeadTeacher | MixedTeacher] = {**heads}
     mix = read_section(folder).mix
     if mix is not None:
@@ -209,7 +241,9 @@ def teachers_of(
     return teachers
 
 
-def head_teachers(folder: Path, reader: HeadReader, model: Mapping[str, str]) -> dict[str, HeadTeacher]:
+def head_teachers(
+    folder: Path, reader: HeadReader, model: Mapping[str, str], evidence: bool = False
+) -> dict[str, HeadTeacher]:
     """The methods of ``folder`` that read heads alone; one that was adopted has no fitted ones."""
     from teachers.baselines import AllHeads, WeightedHeads
     from teachers.routehead import RouteHead
@@ -219,7 +253,7 @@ def head_teachers(folder: Path, reader: HeadReader, model: Mapping[str, str]) ->
     if fitted_on(folder):
         rankers["static_weights"] = WeightedHeads.load(folder / _STATIC_WEIGHTS)
         rankers["routehead"] = RouteHead.load(folder, reader, model)
-    return {method: HeadTeacher(reader, ranker, model) for method, ranker in rankers.items()}
+    return {method: HeadTeacher(reader, ranker, model, evidence) for method, ranker in rankers.items()}
 
 
 def _write_settings(section: TeacherSection, fitted: list[str], folder: Path) -> None:

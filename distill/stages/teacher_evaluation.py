@@ -18,8 +18,12 @@ from distill.stages.opinions import open_opinions
 from distill.stages.teacher import open_reader, read_section
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from distill.recipe import MixSection
     from teachers.comparison import ComparisonSettings
+    from teachers.fitting import RouteHeadSettings
+    from teachers.head_scores import HeadScores
 
 MEASURE = "nDCG@10"
 
@@ -65,16 +69,27 @@ class MethodComparison:
         (folder / "evaluation.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def compare_methods(
-    collection: Collection,
-    run: Run,
-    qrels: Qrels,
-    folder: Path,
-    mix: MixSection | None,
-    settings: ComparisonSettings,
-    on_progress: Advance,
-) -> MethodComparison:
-    """Cross-validated nDCG@10 of every method on the run's queries, the first stage beside them.
+@dataclass(frozen=True, slots=True)
+class ReadLists:
+    """Judged lists as a teacher's model read them.
+
+    Args:
+        candidates: the lists that hold a relevant document.
+        scores: head scores of each.
+        others: by name, the first stage's scores of each list (documents,), and the pre-ranker's if one is asked for.
+        routehead: the settings that the folder's teacher was fitted with.
+    """
+
+    candidates: Run
+    scores: list[HeadScores]
+    others: dict[str, list[Tensor]]
+    routehead: RouteHeadSettings
+
+
+def read_judged(
+    collection: Collection, run: Run, qrels: Qrels, folder: Path, mix: MixSection | None, on_progress: Advance
+) -> ReadLists:
+    """Read the lists of the run that hold a relevant document.
 
     Args:
         collection: gives the texts.
@@ -82,17 +97,14 @@ def compare_methods(
         qrels: their judgments; what is not judged counts as not relevant.
         folder: a fitted teacher's, whose stored head scores are used and added to. Its own fit plays no part.
         mix: a pre-ranker to measure and to mix in beside the first stage.
-        settings: of the comparison.
         on_progress: told how many lists are read.
 
     Raises:
         DataError: no list holds a relevant document.
-        TeacherError: the folder holds no teacher, or too few lists hold a relevant document.
+        TeacherError: the folder holds no teacher.
     """
     import torch
 
-    from teachers.comparison import REFERENCE, rank_out_of_fold
-    from teachers.fitting import gains_of
     from teachers.score_store import HeadScoreStore, read_lists
 
     found = answerable(run, qrels)
@@ -107,8 +119,29 @@ def compare_methods(
     others = {"first_stage": [torch.tensor(list(docs.values())) for docs in found.values()]}
     for name, opinion in opinions.items():
         others[name] = [torch.tensor(list(opinion.score_pairs(query, documents))) for query, documents in lists]
+    return ReadLists(found, scores, others, section.routehead)
+
+
+def compare_methods(
+    read: ReadLists, qrels: Qrels, settings: ComparisonSettings, on_progress: Advance
+) -> MethodComparison:
+    """Cross-validated nDCG@10 of every method, the first stage beside them.
+
+    Args:
+        read: the lists.
+        qrels: judgments of all queries that the lists were chosen from.
+        settings: of the comparison.
+        on_progress: told how many folds are ranked.
+
+    Raises:
+        TeacherError: too few lists.
+    """
+    from teachers.comparison import REFERENCE, rank_out_of_fold
+    from teachers.fitting import gains_of
+
+    found = read.candidates
     gains = [gains_of(list(docs), qrels[query_id]) for query_id, docs in found.items()]
-    ranked = rank_out_of_fold(scores, gains, others, section.routehead, settings)
+    ranked = rank_out_of_fold(read.scores, gains, read.others, read.routehead, settings, on_progress)
     runs = {name: scored(found, [row.tolist() for row in rows]) for name, rows in ranked.items()}
     return MethodComparison(
         judged=len(qrels), answerable=len(found), candidates=max(len(docs) for docs in found.values()),

@@ -15,6 +15,7 @@ GOOD = {
     "truncated": 2,
     "tokens": 9,
     "confidence": 0.75,
+    "note": "2 numbers repeated",
 }
 
 

@@ -55,11 +55,11 @@ def test_windows_are_explained_as_one_list(tokenizer):
 
 
 def test_a_negative_head_shows_nothing(teacher):
-    scores, tokens = teacher.reader.read_tokens(QUERY, DOCUMENTS)
-    expected = 0.5 * tokens[0][1, 2] + 0.25 * tokens[0][2, 0]
+    (reading,) = teacher.reader.read_closely([(QUERY, DOCUMENTS)], tokens=True)
+    expected = 0.5 * reading.tokens[0][1, 2] + 0.25 * reading.tokens[0][2, 0]
     found = torch.tensor([token.weight for token in teacher.explain(QUERY, DOCUMENTS).documents[0]])
     torch.testing.assert_close(found, expected)
-    assert scores.real.shape[-1] == 4
+    assert reading.scores.real.shape[-1] == 4
 
 
 def test_offsets_survive_odd_white_space_and_emoji(tokenizer):

@@ -1,0 +1,137 @@
+"""How each worker of a label job opens its judge: a fitted teacher, or a model that needs no fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from distill.collections.beir import read_beir
+from distill.collections.collection import Collection, Run
+from distill.collections.trec import read_run
+from distill.recipe import JudgeSection
+from distill.stages.judges import cross_encoder_description, cross_encoder_judge, generative_judge, with_reasons
+from distill.stages.teacher import Method, open_teacher, read_section
+from labeling.judge import Judge
+
+if TYPE_CHECKING:
+    from teachers.reasons import Teacher
+
+
+class Source(Protocol):
+    """A `labeling.engines.JudgeSource` that can also open its judge where collection and run are read already."""
+
+    @property
+    def orders(self) -> int:
+        """Orders in which the judge reads each list."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """The judge's description; no weights are loaded."""
+        ...
+
+    def open(self) -> Judge:
+        """The judge, its model loaded."""
+        ...
+
+    def open_here(self, collection: Collection, run: Run) -> Judge:
+        """The same in the process that has read the collection and the whole first stage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSource:
+    """Opens a fitted teacher where it works; on several machines the paths must mean the same on each.
+
+    Args:
+        folder: of the fitted teacher.
+        method: how its heads are used, see `open_teacher`.
+        collection: BEIR folder; read only by a teacher that mixes in other opinions.
+        run: the whole first stage; likewise.
+        says: what it says of a list beside the scores.
+    """
+
+    folder: Path
+    method: Method | None
+    collection: Path
+    run: Path
+    says: JudgeSection
+
+    @property
+    def orders(self) -> int:
+        """Orders in which the teacher reads each list."""
+        return self.says.orders or read_section(self.folder).prompt.orders
+
+    def describe(self) -> Mapping[str, Any]:
+        """The teacher's description; no weights are loaded."""
+        return self._opened(*self._opinions_read(), weights=False).describe()
+
+    def open(self) -> Judge:
+        """The teacher, its model loaded."""
+        return self._opened(*self._opinions_read(), weights=True)
+
+    def open_here(self, collection: Collection, run: Run) -> Judge:
+        """The same in the process that has read the collection and the run."""
+        return self._opened(collection, run, weights=True)
+
+    def _opened(self, collection: Collection, run: Run, weights: bool) -> Judge:
+        teacher = open_teacher(self.folder, self.method, collection, run, weights, self.says)
+        return _with_reasons(teacher, self.says, weights)
+
+    def _opinions_read(self) -> tuple[Collection, Run]:
+        if read_section(self.folder).mix is None:
+            return Collection("not read", {}, {}, {}), {}
+        return read_beir(self.collection), read_run(self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Opens a judge that is a model and nothing else.
+
+    Args:
+        kind: a causal model that writes the order down, or a cross-encoder, which sees no lists and so has no orders.
+        model: as a recipe names models.
+        says: what it says of a list beside the scores; evidence it has none.
+        max_document_words: words of a document that the causal model reads.
+    """
+
+    kind: Literal["generative", "cross_encoder"]
+    model: str
+    says: JudgeSection
+    max_document_words: int
+
+    @property
+    def orders(self) -> int:
+        """Orders in which the model reads each list."""
+        return (self.says.orders or 1) if self.kind == "generative" else 1
+
+    def describe(self) -> Mapping[str, Any]:
+        """The judge's description; no weights are loaded."""
+        if self.kind == "generative" or self.says.reasons is not None:
+            return self._opened(weights=False).describe()
+        return cross_encoder_description(self.model)
+
+    def open(self) -> Judge:
+        """The judge, its model loaded."""
+        return self._opened(weights=True)
+
+    def open_here(self, collection: Collection, run: Run) -> Judge:
+        """The same: this judge knows the texts it is given and no others."""
+        return self.open()
+
+    def _opened(self, weights: bool) -> Judge:
+        from teachers.generative import GenerativeSettings
+
+        if self.kind == "cross_encoder":
+            return _with_reasons(cross_encoder_judge(self.model), self.says, weights)
+        settings = GenerativeSettings(max_document_words=self.max_document_words, orders=self.orders)
+        return _with_reasons(generative_judge(self.model, settings, weights), self.says, weights)
+
+
+def _with_reasons(judge: Teacher, says: JudgeSection, weights: bool) -> Judge:
+    from teachers.reasons import ReasonSettings
+
+    if says.reasons is None:
+        return judge
+    return with_reasons(judge, says.reasons, ReasonSettings(documents=says.reason_documents), weights)

@@ -1,0 +1,107 @@
+"""Judges that need no fit: a model that writes the order down, any cross-encoder; and reasons on top of a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from distill.errors import ModelError
+from distill.models import (
+    ModelReference,
+    causal_model_without_weights,
+    load_causal_model,
+    load_tokenizer,
+    runs_bf16_fast,
+)
+from labeling.judge import ScoreAdapter
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from teachers.generative import GenerativeSettings, GenerativeTeacher
+    from teachers.reasons import ReasonedTeacher, ReasonSettings, Teacher
+
+
+class CrossEncoderScorer:
+    """Any cross-encoder that sentence-transformers loads, scoring with raw logits in fp32.
+
+    Args:
+        reference: as a recipe names models.
+
+    Raises:
+        ModelError: the model cannot be loaded, or has more than one output.
+    """
+
+    def __init__(self, reference: ModelReference) -> None:
+        from sentence_transformers import CrossEncoder
+        from torch.nn import Identity
+
+        try:
+            self._model = CrossEncoder(reference.location, activation_fn=Identity())
+        except (OSError, ValueError) as error:
+            raise ModelError(f"model {reference.text!r}: {str(error).strip().splitlines()[0]}") from error
+        if self._model.num_labels != 1:
+            raise ModelError(f"model {reference.text!r} gives {self._model.num_labels} scores a pair; one is needed")
+
+    def score(self, query: str, documents: Sequence[str]) -> list[float]:
+        """One raw score a document, in the order given."""
+        scores = self._model.predict([(query, document) for document in documents], show_progress_bar=False)
+        return [float(score) for score in scores]
+
+
+def cross_encoder_judge(reference_text: str) -> ScoreAdapter:
+    """A cross-encoder as a judge.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    scorer = CrossEncoderScorer(ModelReference.parse(reference_text))
+    return ScoreAdapter(scorer, cross_encoder_description(reference_text))
+
+
+def cross_encoder_description(reference_text: str) -> dict[str, Any]:
+    """What `cross_encoder_judge` says of itself; nothing is loaded.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    model = _identity(ModelReference.parse(reference_text))
+    return {"teacher": {"method": "cross_encoder"}, "model": model, "dtype": "float32"}
+
+
+def generative_judge(reference_text: str, settings: GenerativeSettings, weights: bool = True) -> GenerativeTeacher:
+    """A causal language model that writes the order of the documents down; without weights it can only say what it is.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from teachers.generative import GenerativeTeacher
+
+    reference = ModelReference.parse(reference_text)
+    return GenerativeTeacher(*_writer(reference, weights), settings, _identity(reference))
+
+
+def with_reasons(
+    judge: Teacher, reference_text: str, settings: ReasonSettings, weights: bool = True
+) -> ReasonedTeacher:
+    """The judge, its best documents given a reason by a causal language model.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    from teachers.reasons import ReasonedTeacher
+
+    reference = ModelReference.parse(reference_text)
+    return ReasonedTeacher(judge, *_writer(reference, weights), settings, _identity(reference))
+
+
+def _writer(reference: ModelReference, weights: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    import torch
+
+    dtype = torch.bfloat16 if runs_bf16_fast() else torch.float32
+    load = load_causal_model if weights else causal_model_without_weights
+    return load(reference, dtype), load_tokenizer(reference)
+
+
+def _identity(reference: ModelReference) -> dict[str, str]:
+    return {"reference": reference.text, "version": reference.version}

@@ -1,0 +1,19 @@
+"""How far several readings of one list agree: the confidence that its ranking deserves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import isnan
+
+from scipy.stats import kendalltau
+
+
+def agreement(readings: Sequence[Sequence[float]]) -> float | None:
+    """Mean Kendall tau-b over all pairs of readings, in [-1, 1]; None where a reading ties all documents.
+
+    Args:
+        readings: for each reading its scores of the same documents.
+    """
+    taus = [float(kendalltau(first, second).statistic) for first, second in combinations(readings, 2)]
+    return None if not taus or any(isnan(tau) for tau in taus) else sum(taus) / len(taus)

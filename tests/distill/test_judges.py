@@ -1,0 +1,80 @@
+"""Judges that need no fit, on tiny saved models, against transformers called by hand."""
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from distill.errors import ModelError
+from distill.stages.judges import cross_encoder_judge, generative_judge, with_reasons
+from distill.stages.students import open_ranker
+from labeling.judge import read_judgments
+from teachers.generative import GenerativeSettings
+from teachers.reasons import ReasonSettings
+
+QUERY, DOCUMENTS = "word1 word2", ["word1 word3 word4", "word7 word8", "word2"]
+
+
+@pytest.fixture(scope="module")
+def classifier_folder(tmp_path_factory, encoder_folder):
+    folder = tmp_path_factory.mktemp("models") / "cross-encoder"
+    torch.manual_seed(0)
+    AutoModelForSequenceClassification.from_pretrained(encoder_folder, num_labels=1).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(encoder_folder).save_pretrained(folder)
+    return folder
+
+
+@torch.inference_mode()
+def logits(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    pairs = tokenizer([QUERY] * 3, DOCUMENTS, padding=True, return_tensors="pt")
+    return AutoModelForSequenceClassification.from_pretrained(folder).eval()(**pairs).logits[:, 0].tolist()
+
+
+def test_a_cross_encoder_judges_by_its_raw_logits(classifier_folder):
+    judge = cross_encoder_judge(str(classifier_folder))
+    answers = judge.judge(QUERY, DOCUMENTS)
+    judgments = read_judgments(answers, ["a", "b", "c"], DOCUMENTS)
+    assert [judgment.score for judgment in judgments] == pytest.approx(logits(classifier_folder), abs=1e-5)
+    assert judge.describe()["model"]["reference"] == str(classifier_folder)
+
+
+def test_a_classifier_of_several_classes_is_no_judge(tmp_path, encoder_folder):
+    AutoModelForSequenceClassification.from_pretrained(encoder_folder, num_labels=3).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(encoder_folder).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="gives 3 scores a pair; one is needed"):
+        cross_encoder_judge(str(tmp_path))
+
+
+def test_a_light_ranker_is_what_the_folder_holds(classifier_folder, encoder_folder):
+    assert open_ranker(str(classifier_folder)).score_pairs(QUERY, DOCUMENTS) == pytest.approx(
+        logits(classifier_folder), abs=1e-5
+    )
+    vectors = SentenceTransformer(str(encoder_folder)).encode([QUERY, *DOCUMENTS], normalize_embeddings=True)
+    cosines = open_ranker(str(encoder_folder)).score_pairs(QUERY, DOCUMENTS)
+    assert cosines == pytest.approx((vectors[1:] @ vectors[0]).tolist(), abs=1e-5)
+
+
+def test_a_model_that_writes_gives_judgments_and_reasons(causal_folder):
+    # a random model writes no order, so the instruction asks for nothing and any number counts
+    judge = generative_judge(str(causal_folder), GenerativeSettings(introduction="document", instruction="relevant"))
+    assert judge.describe()["model"]["reference"] == str(causal_folder)
+    plain = cross_encoder_like(judge)
+    reasoned = with_reasons(plain, str(causal_folder), ReasonSettings(documents=2, max_tokens=4))
+    answers = reasoned.judge(QUERY, DOCUMENTS)
+    reasons = [judgment.reason for judgment in read_judgments(answers, ["a", "b", "c"], DOCUMENTS)]
+    assert sum(reason is not None for reason in reasons) == 2
+    assert reasons[1] is None
+
+
+def cross_encoder_like(judge):
+    """Scores by position, under the description of another judge."""
+
+    class ByPosition:
+        def judge(self, query, documents):
+            return [{"score": score} for score in (3.0, 1.0, 2.0)]
+
+        def describe(self):
+            return judge.describe()
+
+    return ByPosition()
