@@ -106,10 +106,7 @@ class LabelStore:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Takes the rows of one whole list, and flushes when ``part_lists`` or ``part_seconds`` are reached."""
-        # A reason is made of a document's text, and one that Parquet cannot hold would cost the lists beside it.
-        self._pending.append(
-            [row | {"reason": well_formed(row["reason"])} if row.get("reason") else row for row in rows]
-        )
+        self._pending.append([_storable(row) for row in rows])
         self.finished[rows[0]["list_key"]] = rows[0]["status"]
         if len(self._pending) >= self._part_lists or time.monotonic() - self._last_flush >= self._part_seconds:
             self.flush()
@@ -150,6 +147,12 @@ class LabelStore:
 
     def _write_manifest(self) -> None:
         write_manifest(self._folder, self._manifest)
+
+
+def _storable(row: Row) -> Row:
+    """The row with texts that Parquet can hold: a reason quotes a document, and must not cost the lists beside it."""
+    texts = {name: well_formed(row[name]) for name in ("reason", "note") if row.get(name)}
+    return row | texts if texts else row
 
 
 _LISTS_SCHEMA = pa.schema([("query_id", pa.string()), ("list_key", pa.string())])

@@ -17,7 +17,7 @@ from labeling.parts import part_paths
 from labeling.reading import LabelReader
 
 _COLUMNS = (
-    "list_key", "position", "group", "missing", "truncated", "tokens", "confidence", "reason", "evidence_start",
+    "list_key", "position", "group", "missing", "truncated", "tokens", "confidence", "note", "reason", "evidence_start",
     "status", "error", "seconds", "created",
 )  # fmt: skip
 
@@ -42,6 +42,7 @@ class LabelSummary(BaseModel):
     documents: int
     groups: dict[str, int]
     missing_share: float | None = Field(description="of the documents of which it is known; None: of none")
+    notes: int = Field(description="lists whose answer was odd and used nevertheless")
     with_evidence: int
     with_reason: int
     truncated: int = Field(description="documents that were cut")
@@ -83,6 +84,7 @@ def summarize_labels(folder: Path) -> LabelSummary:
         documents=totals["documents"],
         groups=dict(groups.most_common()),
         missing_share=groups["missing"] / known_missing if known_missing else None,
+        notes=labelled.num_rows - labelled["note"].null_count,
         with_evidence=totals["evidence"],
         with_reason=totals["reason"],
         truncated=totals["truncated"],
@@ -131,12 +133,13 @@ _EMPTY = pa.schema(
     [
         ("list_key", pa.string()), ("status", pa.string()), ("error", pa.string()), ("seconds", pa.float64()),
         ("created", pa.timestamp("us", tz="UTC")), ("tokens", pa.int32()), ("confidence", pa.float64()),
+        ("note", pa.string()),
     ]
 ).empty_table()  # fmt: skip
 
 
 def _heads(table: pa.Table) -> pa.Table:
-    names = ["status", "error", "seconds", "created", "tokens", "confidence"]
+    names = ["status", "error", "seconds", "created", "tokens", "confidence", "note"]
     of_list = table.group_by("list_key", use_threads=False).aggregate(
         [*((name, "first") for name in names), ([], "count_all")]
     )

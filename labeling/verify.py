@@ -25,7 +25,7 @@ from labeling.store import LISTS, MANIFEST, load_manifest, write_manifest
 COLLECTION = "collection"
 
 # What is of the list and therefore the same in each of its rows.
-_OF_THE_LIST = ("query_id", "query_hash", "tokens", "confidence", "status", "seconds", "created", "teacher")
+_OF_THE_LIST = ("query_id", "query_hash", "tokens", "confidence", "note", "status", "seconds", "created", "teacher")
 _OF_THE_DOCUMENT = (
     "doc_id", "doc_hash", "position", "score", "rank", "group", "missing", "evidence_start", "evidence_end", "error",
 )  # fmt: skip

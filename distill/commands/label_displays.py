@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LIST_COLUMNS = (
     "query_id", "query_hash", "doc_id", "doc_hash", "score", "rank", "group", "evidence_start", "evidence_end",
-    "reason", "truncated", "tokens", "confidence", "status", "error", "seconds", "created", "teacher",
+    "reason", "truncated", "tokens", "confidence", "note", "status", "error", "seconds", "created", "teacher",
 )  # fmt: skip
 
 # Characters of a text and of an entry of the teacher's description that are shown.
@@ -65,6 +65,8 @@ def _print_query(console: Console, first: Mapping[str, Any], collection: Collect
         f"confidence {confidence}; {first['seconds']:.3f} s; tokens {tokens}; written {first['created']:%F %T}"
     )
     lines.append(f"teacher {first['teacher']}")
+    if first["note"]:
+        lines.append(f"note: {first['note']}")
     for line in lines:
         console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
@@ -95,6 +97,7 @@ def summary_table(title: str, summary: LabelSummary) -> Table:
     table.add_row("documents", f"{summary.documents:,} ({groups})" if groups else "0")
     table.add_row("share missing", _known(summary.missing_share, ".1%"))
     table.add_row("with evidence, reason", f"{summary.with_evidence:,}, {summary.with_reason:,}")
+    table.add_row("lists with a note", f"{summary.notes:,}")
     table.add_row(
         "truncated documents", f"{summary.truncated:,}, by {summary.truncated_units:,} tokens or words in all"
     )

@@ -126,10 +126,11 @@ def test_what_a_killed_writer_left_is_cleared_away(folder, lists, make_judge):
 def test_a_reason_that_utf8_cannot_hold_costs_no_list(tmp_path, lists):
     class Quoting:
         def judge(self, query, documents):
-            return [{"score": 1.0, "reason": "half \ud83d of one"} for _ in documents]
+            return [{"score": 1.0, "reason": "half \ud83d of one", "note": "\ud83d"} for _ in documents]
 
         def describe(self):
             return {"name": "quo\udc00ting"}
 
     run_label_job(lists, Quoting(), tmp_path)
-    assert set(read_labels(tmp_path, ["reason"])["reason"].to_pylist()) == {"half \ufffd of one"}
+    rows = read_labels(tmp_path, ["reason", "note"]).to_pylist()
+    assert all(row == {"reason": "half \ufffd of one", "note": "\ufffd"} for row in rows)

@@ -15,7 +15,7 @@ class FullJudge:
         confidence = {"red fox": 0.25, "blue sea": 0.75}.get(query)
         return [
             {"score": -place, "missing": place == 3, "truncated": 5 if place == 1 else 0, "tokens": 100}
-            | ({"confidence": confidence} if confidence is not None else {})
+            | ({"confidence": confidence, "note": "odd"} if confidence is not None else {})
             | ({"evidence": (0, 2), "reason": "because"} if place == 0 else {})
             for place in range(len(documents))
         ]
@@ -36,7 +36,7 @@ def test_the_numbers_by_hand(folder):
     assert (summary.lists, summary.failed, summary.errors) == (4, 1, {"MemoryError": 1})
     assert (summary.documents, summary.groups, summary.missing_share) == (12, {"ranked": 9, "missing": 3}, 0.25)
     assert (summary.truncated, summary.truncated_units, summary.tokens) == (3, 15, 300)
-    assert (summary.with_evidence, summary.with_reason) == (3, 3)
+    assert (summary.with_evidence, summary.with_reason, summary.notes) == (3, 3, 2)
     assert (summary.confidence.known, summary.confidence.mean, summary.confidence.median) == (2, 0.5, 0.5)
     assert summary.documents_per_list.median == 4
     assert summary.description == {"name": "full", "depth": 3}

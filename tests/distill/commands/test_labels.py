@@ -34,7 +34,13 @@ class LengthJudge:
         if query == "fails":
             raise ValueError("[red]no[/red] \x1b[31m luck")
         return [
-            {"score": -float(len(text)), "missing": len(text) > 100, "tokens": 9, "truncated": 2 * (len(text) > 100)}
+            {
+                "score": -float(len(text)),
+                "missing": len(text) > 100,
+                "tokens": 9,
+                "note": "\x1b[3m[i]odd",
+                "truncated": 2 * (len(text) > 100),
+            }
             | ({} if len(text) > 100 else {"evidence": (len(text) - 3, len(text)), "reason": "[dim]short"})
             for text in documents
         ]
@@ -76,6 +82,7 @@ def test_show_prints_texts_as_texts(distill, labels, beir):
     code, out, _ = distill("labels", "show", labels, "--collection", beir)
     assert code == 0
     assert "query q1: [red] fox\\x07" in out
+    assert "note: \\x1b[3m[i]odd" in out
     rows = [re.split(r"\s*│\s*", line.strip("│ \n")) for line in out.splitlines() if line.startswith("│")]
     length = len("[/] \x1b[31mred\x1b[0m \u202exof\0")
     assert rows == [
