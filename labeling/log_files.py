@@ -200,7 +200,8 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise LabelingError(f"{path}:{number}: not JSON ({error}); one object a line is accepted") from None
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
+        raise LabelingError(f"{path}:{number}: not JSON ({reason}); one object a line is accepted") from None
     if not isinstance(row, dict):
         raise LabelingError(f"{path}:{number}: a JSON {type(row).__name__}; an object is accepted")
     return row

@@ -70,7 +70,9 @@ def tail(
     except ValidationError as error:
         problem = error.errors()[0]
         option = "".join(f"--{name}: ".replace("_", "-") for name in problem["loc"])
-        raise DataError(option + problem["msg"].removeprefix("Value error, ")) from None
+        # a rule over several options names their values itself
+        got = f"; got {problem['input']!r}" if option else ""
+        raise DataError(option + problem["msg"].removeprefix("Value error, ") + got) from None
     console = Console()
     columns, notes = LogColumns(query, frequency, clicks, impressions), _Notes(console)
     with whole_folder(out) as beside:
