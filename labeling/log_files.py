@@ -64,8 +64,9 @@ def read_log_file(path: Path, names: Sequence[str]) -> Iterator[LogBatch]:
 
 def _read_delimited(path: Path, names: Sequence[str], delimiter: str, quotes: bool) -> Iterator[LogBatch]:
     with _lines_of(path) as file, _long_fields():
-        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-        reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
+        reader = csv.reader(
+            file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=True
+        )
         begun = 0
         try:
             header = next(reader, [])
