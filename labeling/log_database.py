@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from duckdb.func import PythonUDFType
 
 from labeling.query_text import content_words_in, merge_key, shown_text
 
-MEMORY_MIB = 1024
+MEMORY_MIB = 512
 """Memory that the database may take, unless told otherwise, before it goes on in files."""
 
 
@@ -24,9 +25,14 @@ def open_database(folder: Path, memory_mib: int = MEMORY_MIB) -> Iterator[DuckDB
     Args:
         folder: an existing folder for the database and for what does not fit into memory.
         memory_mib: MiB that the database's tables and steps may take; Python and its libraries come on top.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C while the database was at work.
     """
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_mib}MiB",
+        # each thread needs room of its own, and the functions on texts run one at a time anyhow
+        "threads": max(1, min(os.cpu_count() or 1, memory_mib // 256)),
         "temp_directory": str(folder / "spilled"),
         "preserve_insertion_order": "false",  # or whole results are kept in memory to be put in order
         "autoinstall_known_extensions": "false",
@@ -35,7 +41,13 @@ def open_database(folder: Path, memory_mib: int = MEMORY_MIB) -> Iterator[DuckDB
     with duckdb.connect(str(folder / "log.duckdb"), config=settings) as database:
         _add_function(database, "merge_key", merge_key)
         _add_function(database, "shown_text", shown_text)
-        yield database
+        try:
+            yield database
+        except duckdb.Error as error:
+            # so the database names a Ctrl-C: by the first if it comes while it works, by the second in a function of ours
+            if isinstance(error, duckdb.InterruptException) or "KeyboardInterrupt" in str(error):
+                raise KeyboardInterrupt from None
+            raise
 
 
 def add_signature(database: DuckDBPyConnection, language: str) -> None:

@@ -45,7 +45,7 @@ def tail(
     language: Annotated[str, typer.Option(help="for endings and stop words; or none")] = "english",
     sample: Annotated[int | None, typer.Option(help="keep this many, as varied as can be")] = None,
     seed: Annotated[int, typer.Option(help="of the sample")] = 0,
-    memory: Annotated[int, typer.Option(help="MiB for the database; beyond, it works in files", min=128)] = 1024,
+    memory: Annotated[int, typer.Option(help="MiB for the database; beyond, it works in files", min=256)] = 512,
     examples: Annotated[bool, typer.Option("--examples", help="show queries that each cut took")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
 ) -> None:

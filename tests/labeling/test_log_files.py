@@ -134,6 +134,15 @@ def test_a_broken_line_beyond_the_first_batch_is_found(read, tmp_path, monkeypat
         read(file(tmp_path, "a.csv", "q,n,c\n" + "\n".join(lines)))
 
 
+def test_a_broken_row_beyond_the_first_batch_is_found(read, tmp_path, monkeypatch):
+    monkeypatch.setattr("labeling.log_files._BATCH_LINES", 100)
+    counts = [1] * 950
+    counts[777] = 0
+    pq.write_table(pa.table({"q": ["a"] * 950, "n": counts}), tmp_path / "a.parquet", row_group_size=150)
+    with pytest.raises(LabelingError, match=r"a\.parquet, row 778: n 0"):
+        read(tmp_path / "a.parquet", LogColumns("q", "n"))
+
+
 @pytest.mark.parametrize(
     "counts",
     [

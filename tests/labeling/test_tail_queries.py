@@ -92,6 +92,12 @@ def test_the_order_of_the_log_does_not_change_the_choice():
     assert set(choose_tail_queries(shuffled, settings).query_ids) == set(choose_tail_queries(LOG, settings).query_ids)
 
 
+def test_a_query_of_nothing_has_no_words():
+    log = [LoggedQuery("q1", " \u200b", 1), LoggedQuery("q2", "a", 1)]
+    assert choose_tail_queries(log, TailSettings()).query_ids == ["q2"]
+    assert choose_tail_queries(log, TailSettings(min_words=0)).query_ids == ["q1", "q2"]
+
+
 def test_the_log_may_be_an_iterator():
     assert choose_tail_queries(iter(LOG), TailSettings(head_share=0.9)).query_ids == ["q5", "q6"]
 
