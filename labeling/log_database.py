@@ -44,7 +44,7 @@ def open_database(folder: Path, memory_mib: int = MEMORY_MIB) -> Iterator[DuckDB
         try:
             yield database
         except duckdb.Error as error:
-            # so the database names a Ctrl-C: by the first if it comes while it works, by the second in a function of ours
+            # how it names a Ctrl-C: by the first while it works itself, by the second in a function of ours
             if isinstance(error, duckdb.InterruptException) or "KeyboardInterrupt" in str(error):
                 raise KeyboardInterrupt from None
             raise

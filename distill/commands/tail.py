@@ -37,7 +37,7 @@ def tail(
     min_frequency: Annotated[int, typer.Option(help="leave out queries asked more rarely")] = 1,
     max_clicks: Annotated[int | None, typer.Option(help="leave out queries with more clicks")] = None,
     max_click_rate: Annotated[float | None, typer.Option(help="leave out those with more clicks an impression")] = None,
-    min_words: Annotated[int, typer.Option(help="leave out shorter queries")] = 1,
+    min_words: Annotated[int, typer.Option(help="leave out shorter queries")] = 0,
     max_words: Annotated[int | None, typer.Option(help="leave out longer queries")] = None,
     near_duplicates: Annotated[
         bool, typer.Option("--near-duplicates", help="keep one of queries with the same words")
