@@ -34,7 +34,8 @@ def open_database(folder: Path, memory_mib: int = MEMORY_MIB) -> Iterator[DuckDB
         # each thread needs room of its own, and the functions on texts run one at a time anyhow
         "threads": max(1, min(os.cpu_count() or 1, memory_mib // 256)),
         "temp_directory": str(folder / "spilled"),
-        "preserve_insertion_order": "false",  # or whole results are kept in memory to be put in order
+        "preserve_insertion_order": "false",  # where nothing is asked to be ordered; else whole results stay in memory
+        "enable_progress_bar": "false",  # it would print by itself, into files and pipes as well
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }

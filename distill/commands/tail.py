@@ -14,7 +14,6 @@ from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
 
 if TYPE_CHECKING:
-    from labeling.query_log import LogReport
     from labeling.tail_report import TailReport
 
 _LINES_BETWEEN_NOTES = 2_000_000
@@ -78,7 +77,12 @@ def tail(
     with whole_folder(out) as beside:
         read, report = write_tail_queries(log, columns, settings, beside, memory, examples, notes.step, notes.lines)
     # a file or a pipe has no width of its own; the table takes what it needs
-    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(_table(str(out), read, report))
+    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(_table(report))
+    console.print(
+        f"{out}: {report.chosen:,} of {read.queries:,} queries, in {read.spellings:,} spellings on {read.lines:,} lines "
+        f"({read.empty:,} of them empty)",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
     if examples:
         for cut in report.cuts:
             for example in cut.examples:
@@ -109,11 +113,9 @@ def _refuse_what_is_no_tail(out: Path, overwrite: bool) -> None:
         raise DataError(f"{out}: holds something other than tail queries, and is not replaced; choose another place")
 
 
-def _table(title: str, read: LogReport, report: TailReport) -> Table:
+def _table(report: TailReport) -> Table:
     """One row a cut: what it took, and what it left."""
-    spelt = f"{read.spellings:,} spellings of {read.queries:,} queries"
-    facts = f"{read.lines:,} lines, of them {read.empty:,} empty; {spelt}"
-    table = Table(title=f"{title}: {facts}", title_justify="left")
+    table = Table()
     table.add_column("cut")
     table.add_column("left out", overflow="fold")
     for name in ("queries", "left", "traffic left"):

@@ -31,7 +31,7 @@ def one_line(error):
 
 
 def test_the_tail_is_written_and_what_was_left_out_is_told(distill, log, tmp_path):
-    out = tmp_path / "tail"
+    out = tmp_path / "it's the tail"
     command = ("data", "tail", log, "--out", out, "--query", "query", "--frequency", "times", "--clicks", "clicks")
     code, shown, _ = distill(*command, "--max-clicks", 1, "--min-words", 2, "--near-duplicates")
     assert code == 0
@@ -46,7 +46,7 @@ def test_the_tail_is_written_and_what_was_left_out_is_told(distill, log, tmp_pat
     assert [(cut["name"], cut["queries"]) for cut in report["tail"]["cuts"]] == [
         ("head_share", 0), ("max_clicks", 2), ("min_words", 1), ("near_duplicates", 1)
     ]  # fmt: skip
-    assert "8 lines, of them 1 empty; 7 spellings of 6 queries" in shown
+    assert "tail: 2 of 6 queries, in 7 spellings on 8 lines (1 of them empty)" in shown
     assert "merging duplicates" in shown
     assert "red shoe" not in shown.replace("red shoes", "")
 
