@@ -35,11 +35,11 @@ def open_database(folder: Path, memory_mib: int = MEMORY_MIB) -> Iterator[DuckDB
         "threads": max(1, min(os.cpu_count() or 1, memory_mib // 256)),
         "temp_directory": str(folder / "spilled"),
         "preserve_insertion_order": "false",  # where nothing is asked to be ordered; else whole results stay in memory
-        "enable_progress_bar": "false",  # it would print by itself, into files and pipes as well
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }
     with duckdb.connect(str(folder / "log.duckdb"), config=settings) as database:
+        database.execute("SET enable_progress_bar = false")  # it would write into pipes and files as well
         _add_function(database, "merge_key", merge_key)
         _add_function(database, "shown_text", shown_text)
         try:

@@ -79,8 +79,8 @@ def tail(
     # a file or a pipe has no width of its own; the table takes what it needs
     (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(_table(report))
     console.print(
-        f"{out}: {report.chosen:,} of {read.queries:,} queries, in {read.spellings:,} spellings on {read.lines:,} lines "
-        f"({read.empty:,} of them empty)",
+        f"{out}: {report.chosen:,} of {read.queries:,} queries, in {read.spellings:,} spellings on "
+        f"{read.lines:,} lines ({read.empty:,} of them empty)",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     if examples:
