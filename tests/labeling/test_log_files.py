@@ -17,15 +17,21 @@ from labeling.query_log import LogColumns, read_query_log
 COLUMNS = LogColumns("q", "n", "c")
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    with open_database(tmp_path_factory.mktemp("work")) as opened:
+        yield opened
+
+
 @pytest.fixture
-def read(tmp_path):
+def read(database):
     """Reads a log; returns {key: (text, frequency, clicks)} and what is said of it."""
+    database.execute("DROP TABLE IF EXISTS lines")
+    database.execute("DROP TABLE IF EXISTS queries")
 
     def call(path, columns=COLUMNS):
-        (folder := tmp_path / "work").mkdir()
-        with open_database(folder) as database:
-            report = read_query_log(database, path, columns)
-            rows = database.execute("SELECT key, text, frequency, clicks FROM queries").fetchall()
+        report = read_query_log(database, path, columns)
+        rows = database.execute("SELECT key, text, frequency, clicks FROM queries").fetchall()
         return {key: rest for key, *rest in rows}, report
 
     return call
