@@ -64,8 +64,9 @@ def read_log_file(path: Path, names: Sequence[str]) -> Iterator[LogBatch]:
 
 def _read_delimited(path: Path, names: Sequence[str], delimiter: str, quotes: bool) -> Iterator[LogBatch]:
     with _lines_of(path) as file, _long_fields():
-        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-        reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
+        reader = csv.reader(
+            file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=True
+        )
         begun = 0
         try:
             header = next(reader, [])
@@ -200,7 +201,8 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise LabelingError(f"{path}:{number}: not JSON ({error}); one object a line is accepted") from None
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
+        raise LabelingError(f"{path}:{number}: not JSON ({reason}); one object a line is accepted") from None
     if not isinstance(row, dict):
         raise LabelingError(f"{path}:{number}: a JSON {type(row).__name__}; an object is accepted")
     return row

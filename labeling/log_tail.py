@@ -62,7 +62,6 @@ def write_tail_queries(
 def _write_queries(database: duckdb.DuckDBPyConnection, path: Path, columns: LogColumns) -> None:
     counts = ["frequency", *(name for name in ("clicks", "impressions") if name in columns.mapped())]
     metadata = ", ".join(f"'{name}': {name}" for name in counts)
-    database.execute("SET preserve_insertion_order = true")
     database.execute(
         f"COPY (SELECT query_id AS _id, text, {{{metadata}}} AS metadata FROM tail ORDER BY frequency DESC, query_id)"
         f" TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT json)"

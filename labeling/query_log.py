@@ -15,6 +15,8 @@ from labeling.log_files import LogBatch, read_log_file
 from labeling.tail_cuts import OnStep
 from labeling.tail_settings import MAX_COUNT
 
+_COUNTS = ("frequency", "clicks", "impressions", "lines")
+
 OnLines = Callable[[int], None]
 """Told now and then how many lines have been read."""
 
@@ -115,19 +117,26 @@ def _store(database: DuckDBPyConnection, batch: LogBatch, columns: LogColumns) -
 
 
 def _merge(database: DuckDBPyConnection) -> None:
-    database.execute(
-        """CREATE TABLE queries AS
-        WITH spelt AS (
-            SELECT text, sum(frequency)::BIGINT AS frequency, sum(clicks)::BIGINT AS clicks,
-                sum(impressions)::BIGINT AS impressions, sum(lines)::BIGINT AS lines
-            FROM lines GROUP BY text
-        ), keyed AS (SELECT merge_key(text) AS key, * FROM spelt)
-        SELECT sha256(key)[:32] AS query_id, arg_min(text, row(-frequency, text)) AS text, key,
-            sum(frequency)::BIGINT AS frequency, sum(clicks)::BIGINT AS clicks,
-            sum(impressions)::BIGINT AS impressions, sum(lines)::BIGINT AS lines, count(*) AS spellings
-        FROM keyed GROUP BY key"""
-    )
+    """Spellings into queries, in steps that each can go on in files where memory ends.
+
+    The window is for that as well: an aggregate that keeps a text for each query, as arg_min does, holds all these in
+    memory.
+    """
+    counts = ", ".join(f"sum({name})::BIGINT AS {name}" for name in _COUNTS)
+    database.execute(f"CREATE TABLE spelt AS SELECT text, {counts} FROM lines GROUP BY text")
     database.execute("DROP TABLE lines")
+    sums = ", ".join(f"(sum({name}) OVER spellings)::BIGINT AS {name}" for name in _COUNTS)
+    database.execute(
+        f"""CREATE TABLE queries AS
+        SELECT sha256(key)[:32] AS query_id, text, key, {sums}, count(*) OVER spellings AS spellings
+        FROM (SELECT merge_key(text) AS key, * FROM spelt)
+        WINDOW spellings AS (
+            PARTITION BY key ORDER BY frequency DESC, text
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        )
+        QUALIFY row_number() OVER spellings = 1"""
+    )
+    database.execute("DROP TABLE spelt")
 
 
 def _texts(batch: LogBatch, column: pa.Array, name: str) -> pa.Array:

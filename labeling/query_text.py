@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import Stemmer
 from bm25s import stopwords
@@ -22,6 +23,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Words end at white space and at these; what is left keeps C++, C#, 1.5 and node.js apart from C, 15 and node.
 _WORD = re.compile(r"[^\s\-/|,;:!?()\[\]{}\"“”„«»…。、，！？]+")
 _NEGATIONS = {"no", "not"}
+# Stemming costs more than looking up; this many words take some 30 MiB.
+_WORDS_REMEMBERED = 100_000
 
 _STOP_WORDS: dict[str, Sequence[str]] = {
     "danish": stopwords.STOPWORDS_DANISH,
@@ -77,10 +80,15 @@ def content_words_in(language: str) -> Callable[[str], list[str]]:
     passed_over = frozenset(_STOP_WORDS.get(language, ())) - _NEGATIONS
     stemmer = None if language == "none" else Stemmer.Stemmer(language)
 
+    @lru_cache(maxsize=_WORDS_REMEMBERED)
+    def stem(word: str) -> tuple[str, bool]:
+        """The word's stem, empty where the word is punctuation, and whether it is passed over."""
+        bare = word.strip("'’‘`´.").replace("'", "").replace("’", "")
+        return stemmer.stemWord(bare) if stemmer else bare, bare in passed_over or not bare
+
     def content_words(key: str) -> list[str]:
-        bare = (word.strip("'’‘`´.").replace("'", "").replace("’", "") for word in _WORD.findall(key))
-        words = [word for word in bare if word]
-        meant = [word for word in words if word not in passed_over] or words or [key]
-        return sorted(set(stemmer.stemWords(meant) if stemmer else meant))
+        stems = [stem(word) for word in _WORD.findall(key)]
+        meant = {word for word, is_passed_over in stems if not is_passed_over}
+        return sorted(meant or {word for word, _ in stems if word} or {key})
 
     return content_words

@@ -14,7 +14,6 @@ from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
 
 if TYPE_CHECKING:
-    from labeling.query_log import LogReport
     from labeling.tail_report import TailReport
 
 _LINES_BETWEEN_NOTES = 2_000_000
@@ -37,7 +36,7 @@ def tail(
     min_frequency: Annotated[int, typer.Option(help="leave out queries asked more rarely")] = 1,
     max_clicks: Annotated[int | None, typer.Option(help="leave out queries with more clicks")] = None,
     max_click_rate: Annotated[float | None, typer.Option(help="leave out those with more clicks an impression")] = None,
-    min_words: Annotated[int, typer.Option(help="leave out shorter queries")] = 1,
+    min_words: Annotated[int, typer.Option(help="leave out shorter queries")] = 0,
     max_words: Annotated[int | None, typer.Option(help="leave out longer queries")] = None,
     near_duplicates: Annotated[
         bool, typer.Option("--near-duplicates", help="keep one of queries with the same words")
@@ -45,7 +44,7 @@ def tail(
     language: Annotated[str, typer.Option(help="for endings and stop words; or none")] = "english",
     sample: Annotated[int | None, typer.Option(help="keep this many, as varied as can be")] = None,
     seed: Annotated[int, typer.Option(help="of the sample")] = 0,
-    memory: Annotated[int, typer.Option(help="MiB for the database; beyond, it works in files", min=128)] = 1024,
+    memory: Annotated[int, typer.Option(help="MiB for the database; beyond, it works in files", min=256)] = 512,
     examples: Annotated[bool, typer.Option("--examples", help="show queries that each cut took")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
 ) -> None:
@@ -70,13 +69,20 @@ def tail(
     except ValidationError as error:
         problem = error.errors()[0]
         option = "".join(f"--{name}: ".replace("_", "-") for name in problem["loc"])
-        raise DataError(option + problem["msg"].removeprefix("Value error, ")) from None
+        # a rule over several options names their values itself
+        got = f"; got {problem['input']!r}" if option else ""
+        raise DataError(option + problem["msg"].removeprefix("Value error, ") + got) from None
     console = Console()
     columns, notes = LogColumns(query, frequency, clicks, impressions), _Notes(console)
     with whole_folder(out) as beside:
         read, report = write_tail_queries(log, columns, settings, beside, memory, examples, notes.step, notes.lines)
     # a file or a pipe has no width of its own; the table takes what it needs
-    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(_table(str(out), read, report))
+    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(_table(report))
+    console.print(
+        f"{out}: {report.chosen:,} of {read.queries:,} queries, in {read.spellings:,} spellings on "
+        f"{read.lines:,} lines ({read.empty:,} of them empty)",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
     if examples:
         for cut in report.cuts:
             for example in cut.examples:
@@ -107,11 +113,9 @@ def _refuse_what_is_no_tail(out: Path, overwrite: bool) -> None:
         raise DataError(f"{out}: holds something other than tail queries, and is not replaced; choose another place")
 
 
-def _table(title: str, read: LogReport, report: TailReport) -> Table:
+def _table(report: TailReport) -> Table:
     """One row a cut: what it took, and what it left."""
-    spelt = f"{read.spellings:,} spellings of {read.queries:,} queries"
-    facts = f"{read.lines:,} lines, of them {read.empty:,} empty; {spelt}"
-    table = Table(title=f"{title}: {facts}", title_justify="left")
+    table = Table()
     table.add_column("cut")
     table.add_column("left out", overflow="fold")
     for name in ("queries", "left", "traffic left"):

@@ -17,6 +17,7 @@ from tests.benchmarks.gpu_teacher import gpu_teacher
 from tests.benchmarks.head_search import head_search_seconds
 from tests.benchmarks.label_store import label_store
 from tests.benchmarks.labels import label_overhead
+from tests.benchmarks.query_log import tail_query_cost
 from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
 from tests.benchmarks.teacher import teacher_cost
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "students": student_speed,
     "labels": lambda: [label_overhead()],
     "label_store": label_store,
+    "query_log": tail_query_cost,
     "quickstart": lambda: [quickstart_seconds()],
 }
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-MEMORY_MIB = 1024
+MEMORY_MIB = 512
 # lines, and different queries that one may ask: of a small universe most are asked again, of a large one few
-LOGS = [(1_000_000, 100_000), (1_000_000, 20_000_000), (10_000_000, 100_000), (10_000_000, 20_000_000)]
+LOGS = [(1_000_000, 100_000), (1_000_000, 10**12), (10_000_000, 100_000), (10_000_000, 10**12)]
 _VOCABULARY = 200_000
 _CHUNK = 500_000
 

@@ -132,7 +132,8 @@ def test_help_answers_without_loading_torch():
 @pytest.mark.parametrize(
     "command",
     ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "teacher adopt",
-     "teacher evaluate", "train encoder", "train decoder", "data docstrings", "data show", "data convert"],
+     "teacher evaluate", "train encoder", "train decoder", "data docstrings", "data show", "data convert",
+     "data tail"],
 )  # fmt: skip
 def test_every_command_explains_itself(distill, command):
     code, shown, _ = distill(*command.split(), "--help")

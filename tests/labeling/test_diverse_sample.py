@@ -51,16 +51,16 @@ def slow_spread_out(pool, count):
     return chosen
 
 
-@pytest.mark.parametrize("count", [1, 7, 60])
+@pytest.mark.parametrize("count", [1, 7, 40])
 def test_the_lazy_choice_is_the_one_that_weighs_everything(count):
-    candidates = pool(200)
+    candidates = pool(120)
     assert spread_out(candidates, count) == slow_spread_out(candidates, count)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_it_is_more_varied_than_a_plain_draw(seed):
-    candidates = pool(3000, seed)
-    chosen, plain = [candidates[place] for place in spread_out(candidates, 300)], candidates[:300]
+    candidates = pool(2000, seed)
+    chosen, plain = [candidates[place] for place in spread_out(candidates, 200)], candidates[:200]
     words = [len({word for candidate in some for word in candidate.words}) for some in (chosen, plain)]
     assert words[0] > 1.2 * words[1]
     assert mean_nearest_overlap(chosen) < 0.8 * mean_nearest_overlap(plain)

@@ -18,6 +18,8 @@ from labeling.query_text import content_words_in, merge_key, shown_text
         ("Straße", "strasse", "Straße"),
         ("ΟΔΟΣ", "οδοσ", "ΟΔΟΣ"),
         ("οδος", "οδοσ", "οδος"),
+        ("J\u030c", "\u01f0", "J\u030c"),
+        ("\u01f0", "\u01f0", "\u01f0"),  # folding its case takes it apart
         ("cafe\u0301", "café", "cafe\u0301"),
         ("re\x00d", "red", "red"),
         ("\u202eshoes\u202c\u200f", "shoes", "\u202eshoes\u202c\u200f"),
