@@ -32,13 +32,13 @@ def cluster(tmp_path_factory):
 
 
 def test_workers_that_die_cost_no_list_but_the_one_that_kills_them(cluster, tmp_path):
-    """A job begun in this process goes on under Ray: a worker is killed on the way, and one list kills each it gets."""
+    """A job begun here goes on under Ray, in two waves: one list kills a worker, another every worker it gets."""
     lists, calls, folder = word_lists(LISTS), tmp_path / "calls", tmp_path / "labels"
     run_on_engine(lists, LocalEngine(WordSource(tmp_path / "local").open()), tmp_path / "local labels")
     good, failed = rows(tmp_path / "local labels")
     run_on_engine(lists[:10], LocalEngine(WordSource(calls).open()), folder)
     begun = judged(calls)
-    report = run_on_engine(lists, cluster(WordSource(calls, kills=lists[20].query, kills_once=lists[40].query)), folder)
+    report = run_on_engine(lists, cluster(WordSource(calls, kills=lists[20].query, kills_once=lists[30].query)), folder)
     assert (report.resumed, report.labelled, report.failed) == (10, LISTS - 11, 1)
     assert rows(folder)[0] == [row for row in good if row["query_id"] != "q20"]
     assert [row["query_id"] for row in rows(folder)[1]] == ["q4", "q20"]
@@ -47,27 +47,17 @@ def test_workers_that_die_cost_no_list_but_the_one_that_kills_them(cluster, tmp_
     now = judged(calls)[len(begun) :]
     assert not set(now) & set(begun)  # what stood was not judged again
     assert now.count(lists[20].query) == 2  # a bound, where Ray's default is none
-    assert now.count(lists[40].query) == 2
+    assert now.count(lists[30].query) == 2
     assert len(now) - len(set(now)) <= 3 * 2 * 4  # three deaths, each with two blocks of four lists out
 
     again = run_on_engine(lists, LocalEngine(WordSource(calls).open()), folder)
     assert (again.resumed, again.labelled) == (LISTS, 0)  # and back to this process
 
 
-def test_several_waves_make_one_job(cluster, tmp_path):
-    engine = cluster(WordSource(tmp_path / "calls"), wave_lists=5)
-    report = run_on_engine(word_lists(15), engine, tmp_path / "labels")
-    assert (report.labelled, report.failed) == (14, 1)
-    run_on_engine(word_lists(15), LocalEngine(WordSource(tmp_path / "calls").open()), tmp_path / "local")
-    assert rows(tmp_path / "labels") == rows(tmp_path / "local")
-
-
-@pytest.mark.parametrize(
-    ("opened_as", "error"), [("nothing", "the weights do not fit"), ("other", "not the one that the job was started")]
-)
-def test_actors_without_the_teacher_end_the_job(cluster, tmp_path, opened_as, error):
-    with pytest.raises(LabelingError, match=error):
-        run_on_engine(word_lists(3), cluster(WordSource(tmp_path / "calls", opened_as=opened_as)), tmp_path / "labels")
+def test_actors_without_the_teacher_end_the_job(cluster, tmp_path):
+    engine = cluster(WordSource(tmp_path / "calls", opened_as="other"))
+    with pytest.raises(LabelingError, match="not the one that the job was started with"):
+        run_on_engine(word_lists(3), engine, tmp_path / "labels")
 
 
 def test_no_cluster_at_the_address_is_one_clear_error(tmp_path, monkeypatch):
