@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.benchmarks.gpu_teacher import gpu_teacher
 from tests.benchmarks.head_search import head_search_seconds
+from tests.benchmarks.label_memory import label_memory
 from tests.benchmarks.labels import label_overhead
 from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "head_search": head_search_seconds,
     "students": student_speed,
     "labels": lambda: [label_overhead()],
+    "label_memory": label_memory,
     "quickstart": lambda: [quickstart_seconds()],
 }
 
