@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
