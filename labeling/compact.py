@@ -83,5 +83,10 @@ class JobLists:
 
     def table(self) -> pa.Table:
         """The columns ``query_id`` and ``list_key``, a row a list."""
-        keys = (self._keys[start : start + 32].hex() for start in range(0, len(self._keys), 32))
-        return pa.table({"query_id": pa.array(iter(self), pa.string()), "list_key": pa.array(keys, pa.string())})
+        # From the bytes as they stand: a list of Python strings would be the largest thing that the job ever holds.
+        ends = np.concatenate([[0], np.frombuffer(self._ends, np.uint64)]).astype(np.int32)
+        key_ends = np.arange(0, 64 * len(self) + 1, 64, dtype=np.int32)
+        ids = pa.StringArray.from_buffers(len(self), pa.py_buffer(ends), pa.py_buffer(bytes(self._ids)))
+        keys = self._keys.hex().encode("ascii")
+        listed = pa.StringArray.from_buffers(len(self), pa.py_buffer(key_ends), pa.py_buffer(keys))
+        return pa.table({"query_id": ids, "list_key": listed})
