@@ -102,7 +102,7 @@ def test_a_job_asked_to_stop_keeps_the_lists_at_hand(tmp_path):
     lists, calls, folder = word_lists(200), tmp_path / "calls", tmp_path / "labels"
     threading.Thread(target=_interrupt_after, args=(calls, 10), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        run_on_engine(lists, ProcessEngine(WordSource(calls, seconds=0.01), 2), folder)
+        run_on_engine(lists, ProcessEngine(WordSource(calls, seconds=0.05), 2), folder)
     asked = len(judged(calls))
     assert 10 <= asked < 150
     report = run_on_engine(lists, LocalEngine(WordSource(calls).open()), folder)
