@@ -94,7 +94,11 @@ def _serve_all(workers: list[_Worker], upcoming: _Upcoming) -> Iterator[list[Row
                     raise answer
             else:
                 yield from upcoming.after_loss(batch, answer)
-                worker.start()
+                if (waiting := upcoming.take()) is None:
+                    workers.remove(worker)
+                else:
+                    upcoming.put_back(waiting)
+                    worker.start()
 
 
 class _Upcoming:
