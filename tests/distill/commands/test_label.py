@@ -53,6 +53,17 @@ def test_two_processes_label_as_one(distill, flags, tmp_path):
     assert rows(tmp_path / "two") == rows(tmp_path / "one")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif("'slow' not in config.getoption('-m')", reason="a minute or more; run with -m slow")
+def test_ray_labels_as_this_process(distill, flags, tmp_path):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    distill("label", *flags, "--out", tmp_path / "one")
+    code, out, err = distill("label", *flags, "--out", tmp_path / "ray", "--engine", "ray", "--workers", 1)
+    assert code == 0, err
+    assert "36 lists (0 stood already)" in out
+    assert rows(tmp_path / "ray") == rows(tmp_path / "one")
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_teacher_describes_itself_without_its_weights(house, beir_folder, method):
     """The keys made in a process without the model are those of the process with it."""
