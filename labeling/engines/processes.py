@@ -187,8 +187,9 @@ def _environment(number: int, workers: int, devices: Sequence[str]) -> dict[str,
 
 def _work(pipe: Connection, environment: Mapping[str, str]) -> None:
     """A worker's life: opens the judge it is sent, then answers batches until the job or its pipe ends."""
-    # Ctrl-C reaches every process of the terminal; it is for the job alone to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process of a terminal, and a scheduler's SIGTERM every one of a step: the job decides alone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # Before the source is unpickled, because that may import libraries that read these when loaded.
     os.environ.update(environment)
     try:

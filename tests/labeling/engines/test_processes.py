@@ -97,11 +97,12 @@ def test_few_lists_are_taken_ahead_of_the_workers(tmp_path):
     assert max(ahead) <= 2
 
 
-def test_a_job_asked_to_stop_keeps_the_lists_at_hand(tmp_path):
-    """SIGINT goes to the whole process group, as Ctrl-C does; the workers leave it to the job."""
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_job_asked_to_stop_keeps_the_lists_at_hand(tmp_path, number, error):
+    """Ctrl-C and a scheduler's end reach the workers too; they leave it to the job."""
     lists, calls, folder = word_lists(200), tmp_path / "calls", tmp_path / "labels"
-    threading.Thread(target=_interrupt_after, args=(calls, 10), daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
+    threading.Thread(target=_interrupt_after, args=(calls, 10, number), daemon=True).start()
+    with pytest.raises(error):
         run_on_engine(lists, ProcessEngine(WordSource(calls, seconds=0.05), 2), folder)
     asked = len(judged(calls))
     assert 10 <= asked < 150
@@ -110,10 +111,10 @@ def test_a_job_asked_to_stop_keeps_the_lists_at_hand(tmp_path):
     assert len(judged(calls)) == 199  # nothing was judged twice
 
 
-def _interrupt_after(calls, count):
+def _interrupt_after(calls, count, number):
     while len(judged(calls)) < count:
         time.sleep(0.002)
     workers = {int(line.rpartition(" by ")[2]) for line in calls.read_text().splitlines()}
     for process in workers - {os.getpid()}:
-        os.kill(process, signal.SIGINT)
-    os.kill(os.getpid(), signal.SIGINT)
+        os.kill(process, number)
+    os.kill(os.getpid(), number)
