@@ -77,14 +77,13 @@ def _left(done: int, total: int, stood: int, seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the two units that a reader wants: ``35 s``, ``12 min 5 s``, ``3 h 20 min``, ``2 d 4 h``."""
+    """A time in its largest unit and the next: ``35 s``, ``12 min 5 s``, ``3 h 20 min``, ``2 d``."""
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    rest = round(seconds)
+    whole = round(seconds)
+    first = next((place for place, (_, size) in enumerate(units) if whole >= size), len(units) - 1)
     parts: list[str] = []
-    for name, size in units:
-        count, rest = divmod(rest, size)
-        if count or (parts and count):
+    for name, size in units[first : first + 2]:
+        count, whole = divmod(whole, size)
+        if count or not parts:
             parts.append(f"{count} {name}")
-        if len(parts) == 2:
-            break
-    return " ".join(parts) or "0 s"
+    return " ".join(parts)

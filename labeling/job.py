@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from labeling import LabelingError
+from labeling.compact import JobLists
 from labeling.engines import Engine, Work
 from labeling.engines.local import LocalEngine
 from labeling.judge import Judge
@@ -108,8 +109,8 @@ def run_on_engine(
             logger.warning("%s: the teacher has changed (%s), so every list is labelled again", folder, changed)
         if settings.retry_failed:
             store.forget_failed()
-        keys: dict[str, str] = {}
-        work = _unfinished(lists, keys, store, report, stop, on_progress)
+        listed = JobLists()
+        work = _unfinished(lists, listed, store, report, stop, on_progress)
         with closing(engine.judge_all(work, stop.requested)) as finished:
             for rows in finished:
                 store.add(rows)
@@ -117,13 +118,13 @@ def run_on_engine(
                 if on_progress is not None:
                     on_progress(report)
         stop.obey()
-        report.counts = store.finish(keys)
+        report.counts = store.finish(listed)
     return report
 
 
 def _unfinished(
     lists: Iterable[CandidateList],
-    keys: dict[str, str],
+    listed: JobLists,
     store: LabelStore,
     report: JobReport,
     stop: StopRequest,
@@ -133,9 +134,11 @@ def _unfinished(
     for candidates in lists:
         if stop.requested():
             return
-        if candidates.query_id in keys:
-            raise LabelingError(f"query id {candidates.query_id!r} comes twice among the lists")
-        keys[candidates.query_id] = key = list_key(candidates, store.teacher)
+        key = list_key(candidates, store.teacher)
+        try:
+            listed.add(candidates.query_id, key)
+        except KeyError:
+            raise LabelingError(f"query id {candidates.query_id!r} comes twice among the lists") from None
         if key in store.finished:
             report.resumed += 1
             report.lists += 1

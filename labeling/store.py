@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from labeling import LabelingError
+from labeling.compact import FinishedLists, JobLists
 from labeling.keys import canonical_json, teacher_hash
 from labeling.label_lists import Row
 from labeling.lock import LOCK_FILE, exclusive
@@ -49,7 +50,7 @@ class LabelStore:
     """The one writer of a label folder; :func:`open_store` makes it, under the folder's lock.
 
     Attributes:
-        finished: list key -> "ok" or "failed", for every list that stands in a part.
+        finished: the lists that stood in parts when the store was opened.
         teacher_change: names of the description's entries that differ from the last job's, sorted.
     """
 
@@ -81,9 +82,9 @@ class LabelStore:
         self.finished = self._scan()
         self._next_part = next_part_number(folder)
 
-    def _scan(self) -> dict[str, str]:
-        """Status by list key. Every page is read: an altered part is found now, and its lists are made again."""
-        finished: dict[str, str] = {}
+    def _scan(self) -> FinishedLists:
+        """What stands in parts. Every page is read: an altered part is found now, and its lists are made again."""
+        finished = FinishedLists()
         for path in part_paths(self._folder):
             try:
                 table = read_table(path, COLUMNS.names)
@@ -91,23 +92,21 @@ class LabelStore:
                 aside = path.replace(path.with_suffix(BROKEN))
                 logger.warning("%s; set aside as %s, its lists are labelled again", error, aside.name)
                 continue
-            finished.update(zip(table["list_key"].to_pylist(), table["status"].to_pylist(), strict=True))
+            finished.add_part(table)
         return finished
 
     def forget_failed(self) -> None:
         """Takes the failed lists out of the parts, so that they are unfinished again."""
-        failed = {key for key, status in self.finished.items() if status == "failed"}
-        for path in part_paths(self._folder) if failed else ():
+        for path in part_paths(self._folder) if self.finished.failed else ():
             table = pq.read_table(path)
             kept = table.filter(pc.equal(table["status"], "ok"))
             if kept.num_rows < table.num_rows:
                 write_table(kept, path)
-        self.finished = {key: status for key, status in self.finished.items() if key not in failed}
+        self.finished.forget_failed()
 
     def add(self, rows: Sequence[Row]) -> None:
         """Takes the rows of one whole list, and flushes when ``part_lists`` or ``part_seconds`` are reached."""
         self._pending.append([_storable(row) for row in rows])
-        self.finished[rows[0]["list_key"]] = rows[0]["status"]
         if len(self._pending) >= self._part_lists or time.monotonic() - self._last_flush >= self._part_seconds:
             self.flush()
 
@@ -127,7 +126,7 @@ class LabelStore:
         table = pa.Table.from_pylist([row | self._teacher_columns for rows in pending for row in rows], schema=schema)
         write_table(table, self._folder / f"part-{number:05d}.parquet")
 
-    def finish(self, lists: Mapping[str, str], origin: Mapping[str, Any] | None = None) -> dict[str, int]:
+    def finish(self, lists: Mapping[str, str] | JobLists, origin: Mapping[str, Any] | None = None) -> dict[str, int]:
         """Declares these lists (query id -> list key) to be what the folder holds.
 
         Args:
@@ -138,7 +137,10 @@ class LabelStore:
             Counts of ``lists``, ``failed`` lists, and ``documents``, of which ``missing`` and ``truncated``.
         """
         self.flush()
-        table = pa.table({"query_id": list(lists), "list_key": list(lists.values())}, schema=_LISTS_SCHEMA)
+        if isinstance(lists, JobLists):
+            table = lists.table()
+        else:
+            table = pa.table({"query_id": list(lists), "list_key": list(lists.values())}, schema=_LISTS_SCHEMA)
         write_table(table, self._folder / LISTS)
         counts = {"lists": len(lists)} | _counts(self._folder, table["list_key"])
         self._manifest |= dict(origin or {}) | {"complete": True, "counts": counts}

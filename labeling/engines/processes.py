@@ -94,7 +94,11 @@ def _serve_all(workers: list[_Worker], upcoming: _Upcoming) -> Iterator[list[Row
                     raise answer
             else:
                 yield from upcoming.after_loss(batch, answer)
-                worker.start()
+                if (waiting := upcoming.take()) is None:
+                    workers.remove(worker)
+                else:
+                    upcoming.put_back(waiting)
+                    worker.start()
 
 
 class _Upcoming:
@@ -183,8 +187,9 @@ def _environment(number: int, workers: int, devices: Sequence[str]) -> dict[str,
 
 def _work(pipe: Connection, environment: Mapping[str, str]) -> None:
     """A worker's life: opens the judge it is sent, then answers batches until the job or its pipe ends."""
-    # Ctrl-C reaches every process of the terminal; it is for the job alone to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches every process of a terminal, and a scheduler's SIGTERM every one of a step: the job decides alone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # Before the source is unpickled, because that may import libraries that read these when loaded.
     os.environ.update(environment)
     try:

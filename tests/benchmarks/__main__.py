@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.benchmarks.gpu_teacher import gpu_teacher
 from tests.benchmarks.head_search import head_search_seconds
+from tests.benchmarks.label_memory import label_memory
 from tests.benchmarks.label_store import label_store
 from tests.benchmarks.labels import label_overhead
 from tests.benchmarks.query_log import tail_query_cost
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "labels": lambda: [label_overhead()],
     "label_store": label_store,
     "query_log": tail_query_cost,
+    "label_memory": label_memory,
     "quickstart": lambda: [quickstart_seconds()],
 }
 

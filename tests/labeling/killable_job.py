@@ -1,7 +1,8 @@
-"""A label job in a process of its own, for tests that kill it: FOLDER CALLS [DIE_AT].
+"""A label job in a process of its own, for tests that kill it: FOLDER CALLS [DIE_AT | workers].
 
 Each judged query is added to the file CALLS before its answer. With DIE_AT the process kills itself just before its
-DIE_AT-th operation on a file of the folder (opening, renaming or removing one).
+DIE_AT-th operation on a file of the folder (opening, renaming or removing one). With ``workers`` two processes
+judge the lists.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labeling.job import JobSettings, run_label_job
+from labeling.engines.processes import ProcessEngine
+from labeling.job import JobSettings, run_label_job, run_on_engine
 from labeling.label_lists import CandidateList
 
-LISTS, DOCUMENTS, LISTS_IN_A_PART = 200, 5, 3
+LISTS, DOCUMENTS, LISTS_IN_A_PART = 500, 5, 3
 WORDS = ("red", "fox", "blue", "sea", "old", "hen", "deep", "sky")
 
 
@@ -38,6 +41,19 @@ class SlowJudge:
 
     def describe(self) -> dict[str, Any]:
         return {"name": "slow"}
+
+
+@dataclass(frozen=True)
+class SlowSource:
+    """Opens the judge in another process."""
+
+    calls: Path
+
+    def describe(self) -> dict[str, Any]:
+        return SlowJudge(self.calls).describe()
+
+    def open(self) -> SlowJudge:
+        return SlowJudge(self.calls)
 
 
 def lists(count: int) -> list[CandidateList]:
@@ -66,8 +82,12 @@ def die_at(operation: int, folder: Path) -> None:
 
 if __name__ == "__main__":
     folder, calls, *rest = sys.argv[1:]
+    settings = JobSettings(part_lists=LISTS_IN_A_PART)
+    if rest == ["workers"]:
+        run_on_engine(lists(LISTS), ProcessEngine(SlowSource(Path(calls)), 2), Path(folder), settings)
+        sys.exit()
     if rest:
         die_at(int(rest[0]), Path(folder))
     # A job that is killed at every file operation in turn is short, the others give the killer time to strike.
     count = 8 if rest else LISTS
-    run_label_job(lists(count), SlowJudge(Path(calls)), Path(folder), JobSettings(part_lists=LISTS_IN_A_PART))
+    run_label_job(lists(count), SlowJudge(Path(calls)), Path(folder), settings)

@@ -1,7 +1,9 @@
 import os
 import re
+import resource
 import signal
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -217,3 +219,40 @@ def test_progress_is_told_after_each_list(tmp_path, lists, make_judge):
     seen = []
     run_label_job(lists, make_judge(), tmp_path, on_progress=lambda job: seen.append((job.lists, job.documents)))
     assert seen == [(1, 4), (2, 8), (3, 12), (4, 16)]
+
+
+def test_a_full_disk_is_a_clear_stop_that_loses_nothing(tmp_path, lists, make_judge):
+    """Whatever the limit at which the disk is full, the job says so, and goes on once there is room."""
+    run_label_job(lists, make_judge(), tmp_path / "whole")
+    whole = read_labels(tmp_path / "whole", ["query_id", "doc_id", "score"])
+    stopped = 0
+    for limit in range(100, 12_000, 1_500):
+        folder, judge = tmp_path / f"full-at-{limit}", make_judge()
+        try:
+            with files_no_larger_than(limit):
+                run_label_job(lists, judge, folder, ONE_LIST_A_PART)
+        except LabelingError as error:
+            assert re.search(r"cannot be written \(.*\); what was written before is safe, resume from it", str(error))
+            stopped += 1
+        safe = len(part_paths(folder))
+        assert not list(folder.glob("*.tmp"))
+        judge = make_judge()
+        assert run_label_job(lists, judge, folder, ONE_LIST_A_PART).resumed == safe
+        assert len(judge.queries) == 4 - safe
+        assert read_labels(folder, ["query_id", "doc_id", "score"]).equals(whole)
+    assert 2 <= stopped < 8
+
+
+@contextmanager
+def files_no_larger_than(limit):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_progress_counts_tokens_and_missing_documents(tmp_path, lists, make_judge):
+    report = run_label_job(lists, make_judge(fails_on="blue"), tmp_path)
+    assert (report.tokens, report.missing, report.documents) == (3 * 7, 3, 12)

@@ -16,8 +16,8 @@ from labeling.parts import COLUMNS, part_paths
 from labeling.store import read_labels
 
 PROGRAM = Path(__file__).with_name("killable_job.py")
-LISTS, LISTS_IN_A_PART = 200, 3
-RANDOM_MOMENTS = 8
+LISTS, LISTS_IN_A_PART = 500, 3
+RANDOM_MOMENTS = 25
 TIMELESS = [name for name in COLUMNS.names if name not in ("seconds", "created")]
 
 
@@ -57,26 +57,46 @@ def unbroken(tmp_path_factory):
     return rows(folder / "labels")
 
 
-def test_killed_at_random_moments(unbroken, tmp_path):
+def kill_at_random(folder, calls, *options, held):
+    """Starts the job, kills it within a few lists and looks at what that cost; whether it was still at work.
+
+    ``held``: lists that may be out of the parts at any moment.
+    """
+    safe, before = on_disk(folder), len(judged(calls))
+    process = job(folder, calls, *options)
+    while len(judged(calls)) == before and process.poll() is None:
+        time.sleep(0.0005)
+    time.sleep(random.uniform(0, 0.015))
+    process.kill()
+    killed = process.wait() == -9
+    if options:
+        wait_for_workers(calls)
+    now = judged(calls)[before:]
+    assert not {f"q{query.split()[0]}" for query in now} & safe  # no list on disk was judged again
+    assert len(set(now)) == len(now)
+    assert len(now) - len(on_disk(folder) - safe) <= held  # what one kill costs
+    return killed
+
+
+def wait_for_workers(calls):
+    """Workers that the killed job has left end with their list; then nobody writes any more."""
+    seen = -1
+    while seen != len(judged(calls)):
+        seen = len(judged(calls))
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "moments", "held"), [((), RANDOM_MOMENTS, LISTS_IN_A_PART), (("workers",), 4, LISTS_IN_A_PART + 2)]
+)
+def test_killed_at_random_moments(unbroken, tmp_path, options, moments, held):
     folder, calls = tmp_path / "labels", tmp_path / "calls"
-    killed = 0
-    for _ in range(RANDOM_MOMENTS):
-        safe, before = on_disk(folder), len(judged(calls))
-        process = job(folder, calls)
-        while len(judged(calls)) == before and process.poll() is None:
-            time.sleep(0.0005)
-        time.sleep(random.uniform(0, 0.015))
-        process.kill()
-        killed += process.wait() == -9
-        now = judged(calls)[before:]
-        assert not {f"q{query.split()[0]}" for query in now} & safe  # no list on disk was judged again
-        assert len(set(now)) == len(now)
-        assert len(now) - len(on_disk(folder) - safe) <= LISTS_IN_A_PART  # what one kill costs
-    assert killed >= 3
-    assert job(folder, calls).wait() == 0
+    killed = sum(kill_at_random(folder, calls, *options, held=held) for _ in range(moments))
+    assert killed == moments
+    assert job(folder, calls, *options).wait() == 0
     assert rows(folder) == unbroken
     check_nothing_is_stored_twice(folder)
-    assert len(judged(calls)) <= LISTS + killed * LISTS_IN_A_PART
+    assert LISTS <= len(judged(calls)) <= LISTS + killed * held
 
 
 def test_killed_before_every_file_operation_in_turn(tmp_path):

@@ -1,0 +1,169 @@
+import re
+
+import pytest
+
+from distill.collections.beir import read_beir
+from distill.collections.trec import write_run
+from distill.first_stage import BM25Settings, bm25_run
+from distill.models import ModelReference, causal_model_without_weights
+from distill.recipe import MixSection, TeacherSection
+from distill.stages.candidates import top
+from distill.stages.label_engines import TeacherSource
+from distill.stages.teacher import METHODS, fit_teacher
+from labeling.parts import COLUMNS
+from labeling.store import read_labels
+
+TIMELESS = [name for name in COLUMNS.names if name not in ("seconds", "created")]
+
+
+@pytest.fixture(scope="module")
+def house(beir_folder, causal_folder, encoder_folder, tmp_path_factory):
+    """A run and a fitted teacher with a mixture beside the collection."""
+    folder = tmp_path_factory.mktemp("label")
+    collection = read_beir(beir_folder)
+    run = bm25_run(collection, collection.queries, 12, BM25Settings(stemmer="none", stop_words="none"))
+    write_run(run, folder / "bm25.run")
+    section = TeacherSection.model_validate(
+        {
+            "model": str(causal_folder),
+            "routehead": {"router": {"folds": 2, "epochs": 10}, "search": {"bootstraps": 2}},
+            "mix": MixSection(first_stage=True, pre_ranker=str(encoder_folder)),
+        }
+    )
+    qrels = collection.qrels["train"]
+    fit_teacher(collection, top(run, list(qrels)[:12], 12), qrels, section, folder / "teacher", lambda *_, **__: None)
+    return folder
+
+
+@pytest.fixture
+def flags(house, beir_folder):
+    return ["--collection", beir_folder, "--run", house / "bm25.run", "--teacher", house / "teacher"]
+
+
+def rows(folder):
+    return [read_labels(folder, TIMELESS, status).to_pylist() for status in ("ok", "failed")]
+
+
+def test_two_processes_label_as_one(distill, flags, tmp_path):
+    code, out, err = distill("label", *flags, "--out", tmp_path / "one")
+    assert (code, err) == (0, "")
+    assert "36 lists (0 stood already)" in out
+    code, out, err = distill("label", *flags, "--out", tmp_path / "two", "--workers", 2)
+    assert (code, err) == (0, "")
+    assert rows(tmp_path / "two") == rows(tmp_path / "one")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("'slow' not in config.getoption('-m')", reason="a minute or more; run with -m slow")
+def test_ray_labels_as_this_process(distill, flags, tmp_path):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    distill("label", *flags, "--out", tmp_path / "one")
+    code, out, err = distill("label", *flags, "--out", tmp_path / "ray", "--engine", "ray", "--workers", 1)
+    assert code == 0, err
+    assert "36 lists (0 stood already)" in out
+    assert rows(tmp_path / "ray") == rows(tmp_path / "one")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_teacher_describes_itself_without_its_weights(house, beir_folder, method):
+    """The keys made in a process without the model are those of the process with it."""
+    collection = read_beir(beir_folder)
+    run = bm25_run(collection, collection.queries, 12, BM25Settings(stemmer="none", stop_words="none"))
+    write_run(run, house / "again.run")
+    source = TeacherSource(house / "teacher", method, beir_folder, house / "bm25.run")
+    assert source.describe() == source.open().describe()
+    assert source.describe()["teacher"]["method"] == {"mixture": "routehead"}.get(method, method)
+
+
+def test_a_model_without_weights_takes_no_memory(causal_folder):
+    import torch
+
+    model = causal_model_without_weights(ModelReference.parse(str(causal_folder)), torch.float32)
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+
+
+def test_shards_hold_every_list_once(distill, flags, tmp_path):
+    for shard in ("1/3", "2/3", "3/3"):
+        code, _, err = distill("label", *flags, "--out", tmp_path / shard[0], "--shard", shard)
+        assert (code, err) == (0, "")
+    distill("label", *flags, "--out", tmp_path / "whole")
+    joined = [row for shard in "123" for row in rows(tmp_path / shard)[0]]
+    assert len(joined) == len(rows(tmp_path / "whole")[0])
+    assert sorted(joined, key=_place) == sorted(rows(tmp_path / "whole")[0], key=_place)
+    assert all(0 < len(rows(tmp_path / shard)[0]) < len(joined) / 2 for shard in "123")
+
+
+def _place(row):
+    return row["query_id"], row["position"]
+
+
+def test_a_dry_run_tells_and_writes_nothing(distill, flags, tmp_path):
+    labels = tmp_path / "labels"
+    code, out, err = distill("label", *flags, "--out", labels, "--dry-run")
+    assert (code, err) == (0, "")
+    assert not labels.exists()
+    assert re.search(r"queries, each a list\W+36 with 4\d\d documents", out)
+    assert re.search(r"lists to label\W+36", out)
+    assert re.search(r"prompts\W+36", out)
+    assert re.search(r"mean of 8 spread over all lengths", out)
+    distill("label", *flags, "--out", labels, "--shard", "1/2", "--part-lists", 4)
+    before = {path: path.stat().st_mtime_ns for path in labels.iterdir()}
+    code, out, _ = distill("label", *flags, "--out", labels, "--dry-run")
+    assert {path: path.stat().st_mtime_ns for path in labels.iterdir()} == before
+    stood = int(re.search(r"stand in the folder\W+(\d+), and 0 that failed", out).group(1))
+    assert stood == len({row["query_id"] for row in rows(labels)[0]})
+    assert re.search(rf"lists to label\W+{36 - stood}\b", out)
+    assert re.search(r"teacher\W+no change", out)
+    _, out, _ = distill("label", *flags, "--out", labels, "--dry-run", "--method", "all_heads")
+    assert "has changed (mixture, opinions," in " ".join(out.split())
+    assert re.search(r"lists to label\W+36", out)
+
+
+def test_a_dry_run_of_a_finished_folder_needs_no_sample(distill, flags, tmp_path):
+    distill("label", *flags, "--out", tmp_path / "labels")
+    code, out, _ = distill("label", *flags, "--out", tmp_path / "labels", "--dry-run")
+    assert code == 0
+    assert re.search(r"lists to label\W+0", out)
+    assert "one list takes" not in out
+
+
+def test_a_recipe_is_carried_out_as_far_as_its_labels(distill, recipe_file, tmp_path):
+    code, out, err = distill("label", recipe_file, "--out", tmp_path / "run", "--dry-run")
+    assert code == 2
+    assert "the stage collection does not stand for this recipe, and labels needs it" in err
+    assert not (tmp_path / "run").exists()
+    code, out, err = distill("label", recipe_file, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "collection", "first_stage", "teacher", "labels", "recipe.yaml",
+    }  # fmt: skip
+    assert read_labels(tmp_path / "run" / "labels" / "lists").num_rows > 0
+    code, out, _ = distill("label", recipe_file, "--out", tmp_path / "run")
+    assert code == 0
+    assert re.search(r"labels +stands", out)
+    code, out, _ = distill("label", recipe_file, "--out", tmp_path / "run", "--dry-run")
+    assert code == 0
+    assert re.search(r"lists to label\W+0", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["quickstart", "--queries", "q.txt"], "with a recipe there is no --queries"),
+        (["quickstart", "--shard", "1/2"], "with a recipe there is no --shard"),
+        ([], "without a recipe, --collection, --run and --teacher are needed"),
+        (["quickstart", "--address", "auto"], "'auto' is for --engine ray; the engine is local"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(distill, tmp_path, arguments, message):
+    code, _, err = distill("label", *arguments, "--out", tmp_path / "labels")
+    assert code == 2
+    assert message in " ".join(re.sub(r"[│╭╮╰╯─]", " ", err).split())
+    assert not (tmp_path / "labels").exists()
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0"])
+def test_a_shard_that_is_none_is_refused(distill, flags, tmp_path, shard):
+    code, _, err = distill("label", *flags, "--out", tmp_path / "labels", "--shard", shard)
+    assert code == 2
+    assert f"a shard is written I/N with I from 1 to N, as in 3/8; got '{shard}'" in err

@@ -1,0 +1,46 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from distill import progress
+from distill.progress import duration, progress_bar
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (3725, "1 h 2 min"),
+        (86400, "1 d"),
+        (86700, "1 d"),
+        (190_000, "2 d 4 h"),
+    ],
+)
+def test_a_duration_has_two_units(seconds, shown):
+    assert duration(seconds) == shown
+
+
+def test_without_a_terminal_there_are_plain_lines_whose_rate_leaves_out_what_stood(monkeypatch):
+    now = iter([0.0, 5.0, 20.0, 100.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    written = io.StringIO()
+    with progress_bar(Console(file=written, width=40), "labels", "lists") as advance:
+        advance(900, 1000, stood=900)  # 5 s after the start: too early for a line
+        advance(910, 1000, stood=900, note="1 failed")  # 10 lists in 20 s; 90 to go
+        advance(950, 1000, stood=900)  # 50 in 100 s; 50 to go
+    assert written.getvalue().splitlines() == [
+        "  labels: 910 of 1000, 0.5 lists/s, 3 min left, 1 failed",
+        "  labels: 950 of 1000, 0.5 lists/s, 1 min 40 s left",
+    ]
+
+
+def test_a_terminal_shows_the_note(monkeypatch):
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=200)
+    with progress_bar(console, "labels", "lists") as advance:
+        advance(3, 10, stood=1, note="2 failed, 12% missing")
+    assert "2 failed, 12% missing" in written.getvalue()
+    assert "3/10" in written.getvalue()

@@ -1,0 +1,60 @@
+import random
+
+import pyarrow as pa
+import pytest
+
+from labeling.compact import FinishedLists, JobLists
+from labeling.keys import text_hash
+
+
+def key(number):
+    return text_hash(str(number)) + text_hash(f"{number}.")
+
+
+@pytest.fixture
+def parts():
+    """300 lists of one to three rows in parts of 50, every seventh failed."""
+    draw = random.Random(0)
+    rows = [(key(n), "failed" if n % 7 == 0 else "ok") for n in range(300) for _ in range(draw.randint(1, 3))]
+    return [pa.table({"list_key": keys, "status": found}) for keys, found in _cut(rows)]
+
+
+def _cut(rows):
+    for start in range(0, len(rows), 50):
+        yield tuple(zip(*rows[start : start + 50], strict=True))
+
+
+def test_finished_lists_are_a_set(parts):
+    finished = FinishedLists()
+    assert (len(finished), key(1) in finished, bool(finished)) == (0, False, False)
+    for part in parts:
+        finished.add_part(part)
+    assert len(finished) == 300
+    assert [n for n in range(600) if key(n) in finished] == list(range(300))
+    assert finished.failed == {key(n) for n in range(0, 300, 7)}
+    finished.forget_failed()
+    assert [n for n in range(600) if key(n) in finished] == [n for n in range(300) if n % 7]
+    assert not finished.failed
+
+
+def test_job_lists_come_back_in_order():
+    ids = ["q1", "\u202eleft", "q\x00", "é" * 50, "10"]
+    listed = JobLists()
+    for number, query_id in enumerate(ids):
+        listed.add(query_id, key(number))
+    assert list(listed) == ids
+    assert listed.table().to_pydict() == {"query_id": ids, "list_key": [key(number) for number in range(5)]}
+    assert JobLists().table().to_pydict() == {"query_id": [], "list_key": []}
+    with pytest.raises(KeyError, match="10"):
+        listed.add("10", key(9))
+    assert len(listed) == 5
+
+
+def test_two_ids_with_one_hash_are_two(monkeypatch):
+    monkeypatch.setattr("labeling.compact.hash", lambda text: len(text), raising=False)
+    listed = JobLists()
+    for query_id in ("a", "b", "c"):
+        listed.add(query_id, key(0))
+    assert list(listed) == ["a", "b", "c"]
+    with pytest.raises(KeyError, match="b"):
+        listed.add("b", key(0))
