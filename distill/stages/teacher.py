@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pydantic import ValidationError
+
 from distill.collections.collection import Collection, Qrels, Run
 from distill.models import (
     ModelReference,
@@ -176,7 +178,13 @@ def read_section(folder: Path) -> TeacherSection:
     Raises:
         TeacherError: the folder holds no teacher.
     """
-    return TeacherSection.model_validate(_read(folder)["settings"])
+    try:
+        return TeacherSection.model_validate(_read(folder)["settings"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        where = f"{folder / _SETTINGS}: settings.{key}"
+        raise TeacherError(f"{where}: {first['msg']}; another version wrote it, so fit the teacher again") from None
 
 
 def fitted_on(folder: Path) -> set[str]:

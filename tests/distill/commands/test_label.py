@@ -6,9 +6,9 @@ from distill.collections.beir import read_beir
 from distill.collections.trec import write_run
 from distill.first_stage import BM25Settings, bm25_run
 from distill.models import ModelReference, causal_model_without_weights
-from distill.recipe import MixSection, TeacherSection
+from distill.recipe import JudgeSection, MixSection, TeacherSection
 from distill.stages.candidates import top
-from distill.stages.label_engines import TeacherSource
+from distill.stages.judge_sources import ModelSource, TeacherSource
 from distill.stages.teacher import METHODS, fit_teacher
 from labeling.parts import COLUMNS
 from labeling.store import read_labels
@@ -70,9 +70,18 @@ def test_a_teacher_describes_itself_without_its_weights(house, beir_folder, meth
     collection = read_beir(beir_folder)
     run = bm25_run(collection, collection.queries, 12, BM25Settings(stemmer="none", stop_words="none"))
     write_run(run, house / "again.run")
-    source = TeacherSource(house / "teacher", method, beir_folder, house / "bm25.run")
+    says = JudgeSection(orders=2)
+    source = TeacherSource(house / "teacher", method, beir_folder, house / "bm25.run", says)
     assert source.describe() == source.open().describe()
     assert source.describe()["teacher"]["method"] == {"mixture": "routehead"}.get(method, method)
+
+
+@pytest.mark.parametrize("orders", [None, 2])
+def test_a_model_that_needs_no_fit_describes_itself_without_its_weights(causal_folder, orders):
+    says = JudgeSection(orders=orders, reasons=str(causal_folder))
+    source = ModelSource("generative", str(causal_folder), says, 50)
+    assert source.describe() == source.open().describe()
+    assert source.orders == (orders or 1)
 
 
 def test_a_model_without_weights_takes_no_memory(causal_folder):
