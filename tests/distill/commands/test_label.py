@@ -160,7 +160,7 @@ def test_a_recipe_is_carried_out_as_far_as_its_labels(distill, recipe_file, tmp_
     [
         (["quickstart", "--queries", "q.txt"], "with a recipe there is no --queries"),
         (["quickstart", "--shard", "1/2"], "with a recipe there is no --shard"),
-        ([], "without a recipe, --collection, --run and --teacher are needed"),
+        ([], "without a recipe, --collection and --run are needed"),
         (["quickstart", "--address", "auto"], "'auto' is for --engine ray; the engine is local"),
     ],
 )
