@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from distill.collections.docstrings import DocstringSettings
 from distill.errors import RecipeError
 from distill.first_stage import BM25Settings
-from labeling.tail_settings import TailSettings
+from labeling.tail.settings import TailSettings
 from students.decoder import DecoderSettings
 from students.encoder import EncoderSettings
 from teachers.fitting import RouteHeadSettings

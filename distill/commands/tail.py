@@ -14,7 +14,7 @@ from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
 
 if TYPE_CHECKING:
-    from labeling.tail_report import TailReport
+    from labeling.tail.report import TailReport
 
 _LINES_BETWEEN_NOTES = 2_000_000
 _TABLE_WIDTH = 120
@@ -55,9 +55,9 @@ def tail(
     from pydantic import ValidationError
 
     from distill.collections.files import whole_folder
-    from labeling.log_tail import write_tail_queries
-    from labeling.query_log import LogColumns
-    from labeling.tail_settings import TailSettings
+    from labeling.tail.from_log import write_tail_queries
+    from labeling.tail.query_log import LogColumns
+    from labeling.tail.settings import TailSettings
 
     _refuse_what_is_no_tail(out, overwrite)
     try:

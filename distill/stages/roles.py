@@ -11,7 +11,7 @@ from pathlib import Path
 from distill.collections.collection import Collection, DataError
 from distill.collections.files import numbered_lines
 from distill.recipe import QueryRoles
-from labeling.tail_queries import LoggedQuery, choose_tail_queries
+from labeling.tail.queries import LoggedQuery, choose_tail_queries
 
 
 @dataclass(frozen=True, slots=True)

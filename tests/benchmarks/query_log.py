@@ -103,9 +103,9 @@ def _spelt(text: str, form: float) -> str:
 
 
 def _measure(log: Path, folder: Path) -> dict[str, float]:
-    from labeling.log_tail import write_tail_queries
-    from labeling.query_log import LogColumns
-    from labeling.tail_settings import TailSettings
+    from labeling.tail.from_log import write_tail_queries
+    from labeling.tail.query_log import LogColumns
+    from labeling.tail.settings import TailSettings
 
     loaded = _status_mib("VmHWM")
     settings = TailSettings(max_clicks=3, min_words=2, near_duplicates=True, sample=10_000)

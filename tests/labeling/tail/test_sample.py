@@ -4,7 +4,7 @@ from itertools import accumulate
 
 import pytest
 
-from labeling.diverse_sample import Candidate, spread_out
+from labeling.tail.sample import Candidate, spread_out
 
 
 def pool(count, seed=0):

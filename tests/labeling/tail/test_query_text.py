@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from labeling.query_text import content_words_in, merge_key, shown_text
+from labeling.tail.query_text import content_words_in, merge_key, shown_text
 
 
 @pytest.mark.parametrize(

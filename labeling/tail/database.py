@@ -12,7 +12,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from duckdb.func import PythonUDFType
 
-from labeling.query_text import content_words_in, merge_key, shown_text
+from labeling.tail.query_text import content_words_in, merge_key, shown_text
 
 MEMORY_MIB = 512
 """Memory that the database may take, unless told otherwise, before it goes on in files."""
@@ -20,7 +20,7 @@ MEMORY_MIB = 512
 
 @contextmanager
 def open_database(folder: Path, memory_mib: int = MEMORY_MIB) -> Iterator[DuckDBPyConnection]:
-    """A new database in ``folder``, with the SQL functions ``merge_key`` and ``shown_text`` of `labeling.query_text`.
+    """A new database in ``folder``, with `query_text`'s ``merge_key`` and ``shown_text`` as SQL functions.
 
     Args:
         folder: an existing folder for the database and for what does not fit into memory.

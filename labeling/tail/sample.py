@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
-from labeling.query_text import content_words_in
+from labeling.tail.query_text import content_words_in
 
 # Candidates drawn for each query of the sample: more give more variety, and take more memory.
 _POOL_PER_QUERY = 10

@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 
 from labeling import LabelingError
-from labeling.log_database import MEMORY_MIB, open_database
-from labeling.query_log import LogColumns, LogReport, OnLines, read_query_log
-from labeling.tail_cuts import OnStep, cut_to_tail
-from labeling.tail_report import TailReport
-from labeling.tail_settings import TailSettings
+from labeling.tail.cuts import OnStep, cut_to_tail
+from labeling.tail.database import MEMORY_MIB, open_database
+from labeling.tail.query_log import LogColumns, LogReport, OnLines, read_query_log
+from labeling.tail.report import TailReport
+from labeling.tail.settings import TailSettings
 
 QUERIES, REPORT = "queries.jsonl", "report.json"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from duckdb import DuckDBPyConnection
 
 from labeling import LabelingError
-from labeling.diverse_sample import Sample, draw_sample
-from labeling.log_database import add_signature
-from labeling.tail_report import Cut, Example, TailReport
-from labeling.tail_settings import TailSettings
+from labeling.tail.database import add_signature
+from labeling.tail.report import Cut, Example, TailReport
+from labeling.tail.sample import Sample, draw_sample
+from labeling.tail.settings import TailSettings
 
 _EXAMPLES = 3
 

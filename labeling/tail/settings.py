@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from labeling.query_text import LANGUAGES
+from labeling.tail.query_text import LANGUAGES
 
 MAX_COUNT = 10**12
 """The largest frequency or number of clicks that a log may give: sums of them fit into 64 bits."""

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from labeling import LabelingError
-from labeling.log_files import LogBatch, read_log_file
-from labeling.tail_cuts import OnStep
-from labeling.tail_settings import MAX_COUNT
+from labeling.tail.cuts import OnStep
+from labeling.tail.log_files import LogBatch, read_log_file
+from labeling.tail.settings import MAX_COUNT
 
 _COUNTS = ("frequency", "clicks", "impressions", "lines")
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from labeling import LabelingError
-from labeling.log_database import open_database
-from labeling.query_log import LogColumns, read_query_log
+from labeling.tail.database import open_database
+from labeling.tail.query_log import LogColumns, read_query_log
 
 COLUMNS = LogColumns("q", "n", "c")
 
@@ -133,7 +133,7 @@ def test_a_missing_file_is_named(read, tmp_path):
 
 
 def test_a_broken_line_beyond_the_first_batch_is_found(read, tmp_path, monkeypatch):
-    monkeypatch.setattr("labeling.log_files._BATCH_LINES", 100)
+    monkeypatch.setattr("labeling.tail.log_files._BATCH_LINES", 100)
     lines = [f"a{n},1,0" for n in range(950)]
     lines[777] = "a777,none,0"
     with pytest.raises(LabelingError, match=r"a\.csv:779: n 'none'"):
@@ -141,7 +141,7 @@ def test_a_broken_line_beyond_the_first_batch_is_found(read, tmp_path, monkeypat
 
 
 def test_a_broken_row_beyond_the_first_batch_is_found(read, tmp_path, monkeypatch):
-    monkeypatch.setattr("labeling.log_files._BATCH_LINES", 100)
+    monkeypatch.setattr("labeling.tail.log_files._BATCH_LINES", 100)
     counts = [1] * 950
     counts[777] = 0
     pq.write_table(pa.table({"q": ["a"] * 950, "n": counts}), tmp_path / "a.parquet", row_group_size=150)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labeling import LabelingError
-from labeling.query_text import storable
+from labeling.tail.query_text import storable
 
 # A batch ends at whichever comes first, so that a log of very long lines takes no more memory than another.
 _BATCH_LINES = 262_144

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from labeling import LabelingError
-from labeling.log_database import open_database
-from labeling.query_text import merge_key
-from labeling.tail_cuts import cut_to_tail
-from labeling.tail_report import TailReport
-from labeling.tail_settings import MAX_COUNT, TailSettings
+from labeling.tail.cuts import cut_to_tail
+from labeling.tail.database import open_database
+from labeling.tail.query_text import merge_key
+from labeling.tail.report import TailReport
+from labeling.tail.settings import MAX_COUNT, TailSettings
 
 
 class LoggedQuery(NamedTuple):

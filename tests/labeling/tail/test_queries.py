@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from labeling import LabelingError
-from labeling.tail_queries import LoggedQuery, choose_tail_queries
-from labeling.tail_settings import TailSettings
+from labeling.tail.queries import LoggedQuery, choose_tail_queries
+from labeling.tail.settings import TailSettings
 
 # traffic 100: the first carries .50, the first two .70, the first four .90
 LOG = [

@@ -3,7 +3,7 @@ import threading
 import duckdb
 import pytest
 
-from labeling.log_database import open_database
+from labeling.tail.database import open_database
 
 
 def interrupted(texts):

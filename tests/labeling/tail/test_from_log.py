@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from labeling import LabelingError
-from labeling.log_tail import write_tail_queries
-from labeling.query_log import LogColumns
-from labeling.query_text import content_words_in, merge_key, shown_text
-from labeling.tail_settings import TailSettings
+from labeling.tail.from_log import write_tail_queries
+from labeling.tail.query_log import LogColumns
+from labeling.tail.query_text import content_words_in, merge_key, shown_text
+from labeling.tail.settings import TailSettings
 
 COLUMNS = LogColumns("q", "n", "c", "i")
 WORDS = [
