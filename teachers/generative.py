@@ -9,19 +9,17 @@ Source: Choi et al., RRADistill, EMNLP 2024 industry track (documents left out o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from teachers.agreement import agreement
-from teachers.chat import ChatFrame
 from teachers.errors import TeacherError
 from teachers.head_scores import canonical_order
 from teachers.prompt import cut_words
+from teachers.writer import Writer
 
 # "[12] > " in any tokenizer, with room for numbers that fall into digits
 _TOKENS_PER_DOCUMENT = 8
@@ -60,30 +58,19 @@ class GenerativeTeacher:
     """Judges lists by the order that a frozen model writes down, greedily decoded.
 
     Args:
-        model: any causal language model of transformers.
-        tokenizer: its tokenizer.
+        writer: the model.
         settings: what it is asked.
-        model_id: what identifies the model's weights, for provenance.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        settings: GenerativeSettings,
-        model_id: Mapping[str, str],
-    ) -> None:
-        self._model = model
-        self._tokenizer = tokenizer
+    def __init__(self, writer: Writer, settings: GenerativeSettings) -> None:
+        self._writer = writer
         self._settings = settings
-        self._model_id = dict(model_id)
-        # a model that thinks aloud first would spend its answer on that
-        self._frame = ChatFrame(tokenizer, enable_thinking=False)
 
     def judge(self, query: str, documents: Sequence[str]) -> list[dict[str, Any]]:
         """One mapping a document, in the given order: ``score``, ``missing``, ``truncated``, ``tokens``, ``note``.
 
-        ``score``: documents below it in the answer, averaged over orders; ``missing``: no answer names the document.
+        ``score``: of n documents, n for the first in the answer, n - 1 for the second, 0 for what it leaves out, averaged
+        over orders; ``missing``: no answer names the document.
         ``note``: what was odd about an answer that could be used. With several orders also ``confidence``.
 
         Raises:
@@ -116,30 +103,29 @@ class GenerativeTeacher:
         ]
 
     def describe(self) -> dict[str, Any]:
-        """Provenance: the model, what it is asked, and in which number type it answers."""
-        asked = [self._frame.before, self._frame.after, self._settings.model_dump(mode="json")]
-        dtype = str(self._model.dtype).removeprefix("torch.")
-        return {"teacher": {"method": "generative"}, "model": self._model_id, "asked": asked, "dtype": dtype}
+        """Provenance: the model and what it is asked."""
+        asked = self._settings.model_dump(mode="json")
+        return {"teacher": {"method": "generative", "asked": asked}, **self._writer.describe()}
 
     def prompt(self, query: str, documents: Sequence[str]) -> list[int]:
         """Token ids of the question about ``documents``, numbered from 1 in the given order."""
-        settings, data = self._settings, self._frame.data
-        ids = self._frame.opening() + data(settings.introduction.replace("{count}", str(len(documents))) + "\n")
+        settings, frame = self._settings, self._writer.frame
+        ids = frame.opening() + frame.data(settings.introduction.replace("{count}", str(len(documents))) + "\n")
         for number, document in enumerate(documents, start=1):
-            ids += data(f"\n[{number}] ") + data(cut_words(document, settings.max_document_words)[0]) + data("\n")
-        ids += data("\nQuery: ") + data(cut_words(query, settings.max_query_words)[0])
-        return ids + data(f"\n\n{settings.instruction}") + self._frame.closing()
+            text = cut_words(document, settings.max_document_words)[0]
+            ids += frame.data(f"\n[{number}] ") + frame.data(text) + frame.data("\n")
+        ids += frame.data("\nQuery: ") + frame.data(cut_words(query, settings.max_query_words)[0])
+        return ids + frame.data(f"\n\n{settings.instruction}") + frame.closing()
 
     def _answer(self, query: str, documents: Sequence[str]) -> _Answer:
         prompt = self.prompt(query, documents)
         room = _TOKENS_PER_DOCUMENT * len(documents)
-        context = self._model.config.get_text_config().max_position_embeddings
-        if len(prompt) + room > context:
+        if len(prompt) + room > self._writer.context:
             raise TeacherError(
-                f"a prompt of {len(prompt)} tokens and an answer of {room} do not fit a context of {context}; read "
-                "fewer candidates or lower max_document_words"
+                f"a prompt of {len(prompt)} tokens and an answer of {room} do not fit a context of "
+                f"{self._writer.context}; read fewer candidates or lower max_document_words"
             )
-        written = generate(self._model, self._tokenizer, prompt, room)
+        written = self._writer.write(prompt, room)
         places, notes = read_order(written, len(documents))
         if not places:
             shown = written[:_SHOWN_OF_ANSWER]
@@ -162,17 +148,3 @@ def read_order(written: str, count: int) -> tuple[list[int], list[str]]:
     if len(places) < len(known):
         notes.append(f"{len(known) - len(places)} numbers repeated")
     return places, notes
-
-
-@torch.inference_mode()
-def generate(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], room: int) -> str:
-    """What ``model`` writes behind ``prompt``, greedily, at most ``room`` tokens, special tokens left out."""
-    ids = torch.tensor([list(prompt)], device=model.device)
-    end = model.generation_config.eos_token_id if model.generation_config else None
-    # a configuration of its own: the model's may ask for sampling
-    greedy = GenerationConfig(
-        max_new_tokens=room, do_sample=False, pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
-        eos_token_id=end if end is not None else tokenizer.eos_token_id,
-    )  # fmt: skip
-    written: Any = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=greedy)  # type: ignore[operator]
-    return str(tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True))

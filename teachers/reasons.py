@@ -5,15 +5,13 @@ Source: Choi et al., RRADistill, EMNLP 2024 industry track: a small model is als
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from teachers.chat import ChatFrame
-from teachers.generative import generate
 from teachers.prompt import cut_words
+from teachers.writer import Writer
 
 
 class ReasonSettings(BaseModel):
@@ -47,26 +45,14 @@ class ReasonedTeacher:
 
     Args:
         teacher: ranks.
-        model: writes the reasons, greedily decoded.
-        tokenizer: the model's.
+        writer: writes the reasons.
         settings: what it is asked.
-        model_id: what identifies the model's weights, for provenance.
     """
 
-    def __init__(
-        self,
-        teacher: Teacher,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        settings: ReasonSettings,
-        model_id: Mapping[str, str],
-    ) -> None:
+    def __init__(self, teacher: Teacher, writer: Writer, settings: ReasonSettings) -> None:
         self._teacher = teacher
-        self._model = model
-        self._tokenizer = tokenizer
+        self._writer = writer
         self._settings = settings
-        self._model_id = dict(model_id)
-        self._frame = ChatFrame(tokenizer, enable_thinking=False)
 
     def judge(self, query: str, documents: Sequence[str]) -> list[dict[str, Any]]:
         """The teacher's judgments; the best documents that are not missing have a ``reason`` as well."""
@@ -79,14 +65,14 @@ class ReasonedTeacher:
 
     def write(self, query: str, document: str) -> str:
         """The reason for one document, its white space and unprintable characters made single spaces."""
-        settings, data = self._settings, self._frame.data
-        ids = self._frame.opening() + data("Passage: " + cut_words(document, settings.max_document_words)[0])
-        ids += data("\n\nQuery: " + cut_words(query, settings.max_query_words)[0])
-        ids += data(f"\n\n{settings.instruction}") + self._frame.closing()
-        written = generate(self._model, self._tokenizer, ids, settings.max_tokens)
+        settings, frame = self._settings, self._writer.frame
+        ids = frame.opening() + frame.data("Passage: " + cut_words(document, settings.max_document_words)[0])
+        ids += frame.data("\n\nQuery: " + cut_words(query, settings.max_query_words)[0])
+        ids += frame.data(f"\n\n{settings.instruction}") + frame.closing()
+        written = self._writer.write(ids, settings.max_tokens)
         return " ".join("".join(sign if sign.isprintable() else " " for sign in written).split())
 
     def describe(self) -> dict[str, Any]:
         """The teacher's provenance, the model and what it is asked."""
-        reasons = {"model": self._model_id, "asked": self._settings.model_dump(mode="json")}
+        reasons = {**self._writer.describe(), "asked": self._settings.model_dump(mode="json")}
         return {**self._teacher.describe(), "reasons": reasons}

@@ -16,10 +16,9 @@ from distill.models import (
 from labeling.judge import ScoreAdapter
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
     from teachers.generative import GenerativeSettings, GenerativeTeacher
     from teachers.reasons import ReasonedTeacher, ReasonSettings, Teacher
+    from teachers.writer import Writer
 
 
 class CrossEncoderScorer:
@@ -77,8 +76,7 @@ def generative_judge(reference_text: str, settings: GenerativeSettings, weights:
     """
     from teachers.generative import GenerativeTeacher
 
-    reference = ModelReference.parse(reference_text)
-    return GenerativeTeacher(*_writer(reference, weights), settings, _identity(reference))
+    return GenerativeTeacher(_writer(reference_text, weights), settings)
 
 
 def with_reasons(
@@ -91,16 +89,18 @@ def with_reasons(
     """
     from teachers.reasons import ReasonedTeacher
 
-    reference = ModelReference.parse(reference_text)
-    return ReasonedTeacher(judge, *_writer(reference, weights), settings, _identity(reference))
+    return ReasonedTeacher(judge, _writer(reference_text, weights), settings)
 
 
-def _writer(reference: ModelReference, weights: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _writer(reference_text: str, weights: bool) -> Writer:
     import torch
 
+    from teachers.writer import Writer
+
+    reference = ModelReference.parse(reference_text)
     dtype = torch.bfloat16 if runs_bf16_fast() else torch.float32
     load = load_causal_model if weights else causal_model_without_weights
-    return load(reference, dtype), load_tokenizer(reference)
+    return Writer(load(reference, dtype), load_tokenizer(reference), _identity(reference))
 
 
 def _identity(reference: ModelReference) -> dict[str, str]:

@@ -8,6 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from teachers.errors import TeacherError
 from teachers.generative import GenerativeSettings, GenerativeTeacher, read_order
 from teachers.reasons import ReasonedTeacher, ReasonSettings
+from teachers.writer import Writer
 from tests.teachers.conftest import WORDS
 
 DOCUMENTS = ["w1 w2", "w3 w4", "w5 w6", "w7 w8"]
@@ -37,7 +38,7 @@ def writes(tokens, context=512):
 def make(tokenizer):
     def build(tokens, orders=1, context=512):
         settings = SETTINGS.model_copy(update={"orders": orders})
-        return GenerativeTeacher(writes(tokens, context), tokenizer, settings, {"reference": "tiny"})
+        return GenerativeTeacher(Writer(writes(tokens, context), tokenizer, {"reference": "tiny"}), settings)
 
     return build
 
@@ -105,7 +106,7 @@ def test_the_best_documents_get_a_reason(make, tokenizer):
     teacher = make(["3", "1"])
     plain = {row["score"]: document for document, row in zip(DOCUMENTS, teacher.judge("w9", DOCUMENTS), strict=True)}
     settings = ReasonSettings(instruction="w101", documents=1)
-    reasoned = ReasonedTeacher(teacher, writes(["w70", "w71"]), tokenizer, settings, {"reference": "tiny"})
+    reasoned = ReasonedTeacher(teacher, Writer(writes(["w70", "w71"]), tokenizer, {"reference": "tiny"}), settings)
     reasons = {d: row.get("reason") for d, row in zip(DOCUMENTS, reasoned.judge("w9", DOCUMENTS), strict=True)}
     assert reasons == {document: "w70 w71" if document == plain[4.0] else None for document in DOCUMENTS}
     assert reasoned.describe()["reasons"]["model"] == {"reference": "tiny"}
