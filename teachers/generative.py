@@ -69,8 +69,8 @@ class GenerativeTeacher:
     def judge(self, query: str, documents: Sequence[str]) -> list[dict[str, Any]]:
         """One mapping a document, in the given order: ``score``, ``missing``, ``truncated``, ``tokens``, ``note``.
 
-        ``score``: of n documents, n for the first in the answer, n - 1 for the second, 0 for what it leaves out, averaged
-        over orders; ``missing``: no answer names the document.
+        ``score``: of n documents, n for the first in the answer, n - 1 for the second, 0 for what it leaves out; a mean
+        over orders. ``missing``: no answer names the document.
         ``note``: what was odd about an answer that could be used. With several orders also ``confidence``.
 
         Raises:
