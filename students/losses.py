@@ -64,7 +64,7 @@ class RankNetLoss(nn.Module):
     def forward(
         self, inputs: list[list[Any]], labels: list[Tensor], prompt: str | None = None, task: str | None = None
     ) -> Tensor:
-        """The loss of a batch: inputs are [queries, document lists], labels one tensor (documents,) per query."""
+        """The loss of a batch: inputs are a `ListBatch`'s columns, labels one tensor (documents,) per query."""
 
         def score(pairs: list[Pair]) -> Tensor:
             return self.model(_features(self.model, pairs, prompt, task))["scores"].view(1, -1).float()
@@ -137,7 +137,7 @@ def _in_passes(pairs: list[Pair], score: Callable[[list[Pair]], Tensor]) -> Tens
 
 
 def _pairs(inputs: list[list[Any]]) -> list[Pair]:
-    queries, document_lists = inputs
+    queries, document_lists = inputs[:2]
     return [(query, doc) for query, docs in zip(queries, document_lists, strict=True) for doc in docs]
 
 

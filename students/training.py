@@ -20,7 +20,7 @@ from torch import nn
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
-from students.dataset import COLUMNS, training_lists
+from students.dataset import training_lists, used_columns
 from students.dev import DevEvaluator, DevList, check_dev
 from students.saving import save_student
 from students.trainer import Progress, ProgressCallback, StudentTrainer
@@ -219,7 +219,7 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
     out = request.out
     if out.exists():
         raise FileExistsError(f"{out} exists; a student is written to a new folder")
-    lists = request.dataset.select_columns(COLUMNS).to_dict()
+    lists = used_columns(request.dataset).to_dict()
     identity = json.dumps(
         {
             "start": request.start,
