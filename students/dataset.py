@@ -22,15 +22,15 @@ GROUPS = ("ranked", "missing", "random")
 class ListBatch(NamedTuple):
     """What a loss is called with beside the labels: the columns of a batch of lists, one entry per list.
 
-    `groups` and `evidence` hold one text per document, None where the lists have none; `confidence` is one number a
-    list, or None.
+    `groups` and `evidence` hold one text per document, None where the lists have none; `weights` is one factor a list,
+    see `students.list_weights`, and None is 1.
     """
 
     queries: list[str]
     documents: list[list[str]]
     groups: list[list[str] | None]
     evidence: list[list[str] | None]
-    confidence: list[float | None]
+    weights: list[float | None]
 
 
 def list_batch(inputs: Sequence[list[Any]]) -> ListBatch:

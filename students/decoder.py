@@ -11,7 +11,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from students import StudentError
 from students.dev import DevList
-from students.losses import RankNetLoss
+from students.losses import LOSSES
+from students.objectives import ListObjective
 from students.pair_template import set_pair_template
 from students.training import (
     Progress,
@@ -79,12 +80,12 @@ def _build(start: str, settings: DecoderSettings) -> UntrainedStudent:
     tokenizer = load_tokenizer(start, settings.max_tokens, settings.template)
     model = load_first_layers(start, settings.layers)
     model.config.pad_token_id = tokenizer.pad_token_id
-    cross_encoder = as_cross_encoder(model, tokenizer)
+    cross_encoder = as_cross_encoder(model, tokenizer, settings.passages)
     lora = LoraConfig(task_type="SEQ_CLS", modules_to_save=["score"], **(LORA_DEFAULTS | settings.lora))
     # adapts the model inside the cross-encoder in place
     inner: Any = cross_encoder.transformers_model
     adapted = get_peft_model(inner, lora)
-    return UntrainedStudent(RankNetLoss(cross_encoder), adapted.merge_and_unload)
+    return UntrainedStudent(ListObjective(cross_encoder, LOSSES[settings.loss]), adapted.merge_and_unload)
 
 
 def load_first_layers(start: str, layers: int | None) -> Any:

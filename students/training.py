@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 from sentence_transformers import CrossEncoder, CrossEncoderTrainingArguments
 from torch import nn
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
@@ -22,6 +22,9 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from students.dataset import training_lists, used_columns
 from students.dev import DevEvaluator, DevList, check_dev
+from students.list_weights import with_weights
+from students.losses import LossName
+from students.passages import CONFIG_KEY, PassageSettings
 from students.saving import save_student
 from students.trainer import Progress, ProgressCallback, StudentTrainer
 
@@ -35,7 +38,18 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    loss: LossName = Field(
+        "ranknet",
+        description="of each label list: ranknet, lambda and adr_mse use the labels' order, margin_mse and listnet their "
+        "standardised size",
+    )
+    confidence_weight: bool = Field(
+        False, description="multiply each list's loss by its confidence, clipped to [0, 1] and 1 where unknown"
+    )
     max_tokens: PositiveInt = Field(256, description="length to which a pair is cut, special tokens included")
+    passages: PassageSettings | None = Field(
+        None, description="cut long documents into passages, the best of which counts; none: cut off at max_tokens"
+    )
     seed: int = Field(0, description="seed of new weights, of the order of lists and of dropout")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="arithmetic of the forward pass; auto is bf16 where the hardware multiplies it natively"
@@ -53,6 +67,15 @@ class TrainingSettings(BaseModel):
         if taken := value.keys() & {"output_dir", "seed"}:
             raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
         return value
+
+    @model_validator(mode="after")
+    def _leaves_room_for_the_query(self) -> Self:
+        if self.passages is not None and self.passages.tokens >= self.max_tokens:
+            raise ValueError(
+                f"passages.tokens ({self.passages.tokens}) must be below max_tokens ({self.max_tokens}): a passage is "
+                "read together with the query"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -102,7 +125,8 @@ def train_student(
     """
     begun = time.perf_counter()
     settings, out = request.settings, request.out
-    lists, dev = training_lists(request.dataset), check_dev(request.dev)
+    lists = with_weights(training_lists(request.dataset), settings.confidence_weight)
+    dev = check_dev(request.dev)
     checkpoints = checkpoint_folder(request)
     resumed = _last_whole_checkpoint(checkpoints)
     with torch.random.fork_rng():
@@ -129,8 +153,13 @@ def train_student(
     return report
 
 
-def as_cross_encoder(model: Any, tokenizer: Any) -> CrossEncoder:
-    """The model as sentence-transformers loads it from a plain folder: what is trained is what will be served."""
+def as_cross_encoder(model: Any, tokenizer: Any, passages: PassageSettings | None = None) -> CrossEncoder:
+    """The model as sentence-transformers loads it from a plain folder: what is trained is what will be served.
+
+    How long documents are cut stands in its configuration, where training, scoring and the saved folder find it.
+    """
+    if passages is not None:
+        setattr(model.config, CONFIG_KEY, passages.model_dump())
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "start"
         save_student(model, tokenizer, folder, body="")

@@ -39,14 +39,30 @@ def encoder_tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="session")
 def encoder_start(tmp_path_factory: pytest.TempPathFactory, encoder_tokenizer: PreTrainedTokenizerFast) -> str:
+    return saved_encoder(tmp_path_factory.mktemp("start") / "encoder", encoder_tokenizer)
+
+
+@pytest.fixture(scope="session")
+def spread_start(tmp_path_factory: pytest.TempPathFactory, encoder_tokenizer: PreTrainedTokenizerFast) -> str:
+    """The same with large weights: its scores lie well apart, so that a wrong order of scores is seen."""
+    return saved_encoder(tmp_path_factory.mktemp("start") / "spread", encoder_tokenizer, initializer_range=0.5)
+
+
+def saved_encoder(folder: Path, tokenizer: PreTrainedTokenizerFast, **config: float) -> str:
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("start") / "encoder"
-    config = BertConfig(
-        vocab_size=len(WORDS), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=64, num_labels=1,
-    )  # fmt: skip
-    BertForSequenceClassification(config).save_pretrained(folder)
-    encoder_tokenizer.save_pretrained(folder)
+    BertForSequenceClassification(
+        BertConfig(
+            vocab_size=len(WORDS),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=64,
+            max_position_embeddings=64,
+            num_labels=1,
+            **config,
+        )  # fmt: skip
+    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return str(folder)
 
 
