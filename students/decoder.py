@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from students import StudentError
 from students.dev import DevList
 from students.losses import LOSSES
+from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective
 from students.pair_template import set_pair_template
 from students.training import (
@@ -55,6 +56,7 @@ def train_decoder(
     settings: DecoderSettings,
     out: Path,
     on_progress: Progress | None = None,
+    origin: Origin = UNTOLD,
 ) -> TrainingReport:
     """Train a decoder on label lists and save it, adapters merged, as a plain sequence classifier.
 
@@ -67,12 +69,13 @@ def train_decoder(
         settings: see `DecoderSettings`.
         out: the student's folder; must not exist.
         on_progress: called at every log with the step, the number of steps and the logged values.
+        origin: what the model card says of data, teacher and start model.
 
     Raises:
         StudentError: a list is malformed, the template is none, or `layers` is more than the start model has.
         FileExistsError: `out` exists.
     """
-    request = TrainingRequest(start, dataset, dev, settings, out, on_progress)
+    request = TrainingRequest(start, dataset, dev, settings, out, on_progress, origin)
     return train_student(request, lambda: _build(start, settings), TRAINER_DEFAULTS)
 
 

@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from students import StudentError
 from students.dev import DevList
 from students.losses import LOSSES
+from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective, TermControlObjective
 from students.term_control import TermControlLayer
 from students.training import (
@@ -54,6 +55,7 @@ def train_encoder(
     settings: EncoderSettings,
     out: Path,
     on_progress: Progress | None = None,
+    origin: Origin = UNTOLD,
 ) -> TrainingReport:
     """Train an encoder on label lists and save it as a plain sequence classifier.
 
@@ -66,13 +68,14 @@ def train_encoder(
         settings: see `EncoderSettings`.
         out: the student's folder; must not exist.
         on_progress: called at every log with the step, the number of steps and the logged values.
+        origin: what the model card says of data, teacher and start model.
 
     Raises:
         StudentError: a list is malformed, `max_tokens` is more than the start model can read, or term control does not
             know the model's family.
         FileExistsError: `out` exists.
     """
-    request = TrainingRequest(start, dataset, dev, settings, out, on_progress)
+    request = TrainingRequest(start, dataset, dev, settings, out, on_progress, origin)
     return train_student(request, lambda: _build(start, settings), TRAINER_DEFAULTS)
 
 

@@ -24,6 +24,7 @@ from students.dataset import training_lists, used_columns
 from students.dev import DevEvaluator, DevList, check_dev
 from students.list_weights import with_weights
 from students.losses import LossName
+from students.model_card import UNTOLD, CardFacts, Origin, card_body, card_metadata
 from students.passages import CONFIG_KEY, PassageSettings
 from students.saving import save_student
 from students.trainer import Progress, ProgressCallback, StudentTrainer
@@ -40,7 +41,7 @@ class TrainingSettings(BaseModel):
 
     loss: LossName = Field(
         "ranknet",
-        description="of each label list: ranknet, lambda and adr_mse use the labels' order, margin_mse and listnet their "
+        description="of a label list: ranknet, lambda and adr_mse use the labels' order, margin_mse and listnet their "
         "standardised size",
     )
     confidence_weight: bool = Field(
@@ -103,6 +104,7 @@ class TrainingRequest:
     settings: TrainingSettings
     out: Path
     on_progress: Progress | None
+    origin: Origin = UNTOLD
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def train_student(
         history=trainer.state.log_history,
     )
     if trainer.is_world_process_zero():
-        save_student(student.finished_model(), trainer.model.tokenizer, out, _card_body(request, report))
+        facts = _card_facts(request, report, dev)
+        body, metadata = card_body(request.origin, facts), card_metadata(request.origin, facts)
+        save_student(student.finished_model(), trainer.model.tokenizer, out, body, metadata)
         shutil.rmtree(checkpoints)
     trainer.accelerator.wait_for_everyone()
     return report
@@ -281,15 +285,16 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _card_body(request: TrainingRequest, report: TrainingReport) -> str:
-    measured = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.4f} (the best checkpoint's)"
-    settings = json.dumps(request.settings.model_dump(mode="json"), indent=2)
-    return "\n".join(
-        [
-            f"Trained from `{Path(request.start).name}` by RankNet on {report.lists} label lists "
-            f"({report.pairs} pairs) of a teacher, {report.steps} steps.",
-            f"Dev nDCG@10 of the given candidates, over {len(request.dev)} lists: {measured}.",
-            f"Pairs are cut at {request.settings.max_tokens} tokens.",
-            f"\n```json\n{settings}\n```",
-        ]
+def _card_facts(request: TrainingRequest, report: TrainingReport, dev: Sequence[DevList]) -> CardFacts:
+    settings = request.settings
+    return CardFacts(
+        start=request.start,
+        lists=report.lists,
+        pairs=report.pairs,
+        steps=report.steps,
+        dev_lists=len(dev),
+        dev_ndcg=report.dev_ndcg,
+        max_tokens=settings.max_tokens,
+        passages=settings.passages,
+        settings=settings.model_dump(mode="json"),
     )

