@@ -134,6 +134,19 @@ def test_weights_multiply_their_terms_and_zero_leaves_one_out(starts):
     assert not any(example.answer for example in label.examples(BATCH, LABELS))
 
 
+def test_under_autocast_the_vocabulary_s_logits_are_as_narrow_as_the_scores(starts):
+    joint, kinds = objective(starts("llama")), []
+    joint.vocabulary.register_forward_hook(lambda module, args, logits: kinds.append(logits.dtype))
+    exact = joint(list(BATCH), LABELS)
+    # as the trainer does: the model alone runs under autocast, the objective does not
+    model = joint.model
+    model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
+    narrow = joint(list(BATCH), LABELS)
+    assert kinds == [torch.float32, torch.bfloat16]
+    for name, value in narrow.items():
+        assert value.dtype == torch.float32 and value.item() == pytest.approx(exact[name].item(), rel=0.03)
+
+
 def test_a_reason_is_cut_and_one_that_the_prompt_does_not_hold_is_left_out(starts):
     long = " ".join(f"w{i}" for i in range(10, 90))
     batch = ListBatch(["w1"], [[long, "w2"]], [["ranked", "missing"]], [[long, ""]], [None])
