@@ -15,10 +15,12 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from safetensors.torch import save_model
 from sentence_transformers import CrossEncoder, CrossEncoderTrainingArguments
 from torch import nn
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from students.dataset import training_lists, used_columns
 from students.dev import DevEvaluator, DevList, check_dev
@@ -167,6 +169,10 @@ def as_cross_encoder(model: Any, tokenizer: Any, passages: PassageSettings | Non
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "start"
         save_student(model, tokenizer, folder, body="")
+        if not (folder / CONFIG_NAME).exists():
+            # of several processes transformers lets the first alone write, but each reads a folder of its own here
+            model.config.save_pretrained(folder)
+            save_model(model, str(folder / SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
         return CrossEncoder(str(folder), model_kwargs={"attn_implementation": _training_attention()})
 
 
