@@ -177,5 +177,16 @@ def save_first_layers(reference: ModelReference, layers: int | None, folder: Pat
     load_tokenizer(reference).save_pretrained(folder)
 
 
+def told_licence(reference: ModelReference) -> str | None:
+    """The licence that the reference's GGUF file names; None where it names none, or for a folder or a hub id."""
+    if reference.gguf_file is None:
+        return None
+    from gguf import GGUFReader
+
+    field = GGUFReader(Path(reference.location) / reference.gguf_file).fields.get("general.license")
+    value = None if field is None else field.contents()
+    return value if isinstance(value, str) and value.strip() else None
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -22,11 +22,13 @@ from distill.first_stage import bm25_run
 from distill.models import ModelReference
 from distill.progress import Advance
 from distill.recipe import DocstringCollection, Recipe
+from distill.report.training_curves import CURVES, write_curves
 from distill.stages import evaluation, labels, students, teacher
 from distill.stages.candidates import pre_ranked, texts, top
 from distill.stages.judge_sources import TeacherSource
 from distill.stages.label_engines import open_engine
 from distill.stages.roles import plan_queries
+from distill.stages.student_origin import student_origin
 from labeling.formats import labels_run
 from labeling.job import JobSettings
 
@@ -191,7 +193,9 @@ def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
             qrels = run.collection.split(run.recipe.queries.dev_split)
             dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), qrels)
         shutil.rmtree(folder / MODEL, ignore_errors=True)
-        report = students.train_student(section, lists, dev, folder / MODEL, advance)
+        origin = student_origin(section.start, run.collection.name, run.folder / "labels" / LISTS)
+        report = students.train_student(section, lists, dev, folder / MODEL, advance, origin)
+        write_curves(report.history, f"{run.recipe.name}: {name}", folder / CURVES)
         dev_ndcg = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.3f}"
         summary = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps; dev nDCG@10 {dev_ndcg}"
         facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps, "dev_ndcg": report.dev_ndcg}

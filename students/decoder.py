@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from pydantic import Field, PositiveInt
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
+from sentence_transformers import CrossEncoder
+from torch import nn
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 from students import StudentError
 from students.dev import DevList
-from students.losses import RankNetLoss
+from students.joint_objective import JointObjective, JointTerms
+from students.losses import LOSSES
+from students.model_card import UNTOLD, Origin
+from students.objectives import ListObjective
 from students.pair_template import set_pair_template
+from students.relevance_words import relevance_words
 from students.training import (
     Progress,
     TrainingReport,
@@ -22,6 +33,7 @@ from students.training import (
     as_cross_encoder,
     train_student,
 )
+from students.vocabulary_head import VocabularyHead, reads_ahead
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "learning_rate": 1e-3,
@@ -45,6 +57,39 @@ class DecoderSettings(TrainingSettings):
         description="text around query and document; the state of its last token is scored",
     )
     lora: dict[str, Any] = Field(default_factory=dict, description="arguments of peft.LoraConfig, over our defaults")
+    label_weight: NonNegativeFloat = Field(
+        0.0, description="factor (a) of the loss of the relevance label, yes or no, behind the pair; 0 leaves it out"
+    )
+    reason_weight: NonNegativeFloat = Field(
+        0.0,
+        description="factor (b) of the loss of the reason, the teacher's evidence, behind that; 0 leaves it out",
+    )
+    # Of the quickstart's 95 labelled queries that have judgments, the teacher's first document is relevant for 40 %,
+    # its second for 16 %, its third for 12 %.
+    positives: PositiveInt = Field(
+        1, description="ranked documents of a list, the best first, that are labelled yes and get a reason"
+    )
+    max_reason_tokens: PositiveInt = Field(
+        32, description="length to which a reason is cut; it is not part of the pair"
+    )
+
+    @field_validator("lora")
+    @classmethod
+    def _is_known_to_peft(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            _lora_config(value)
+        except TypeError as error:
+            raise ValueError(f"peft.LoraConfig refuses it: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _asks_of_whole_documents(self) -> Self:
+        if self.passages is not None and (self.label_weight or self.reason_weight):
+            raise ValueError(
+                "label_weight and reason_weight are for documents that are read whole: a label is the document's, "
+                "and says nothing of each passage; leave out passages, or set both to 0"
+            )
+        return self
 
 
 def train_decoder(
@@ -54,6 +99,7 @@ def train_decoder(
     settings: DecoderSettings,
     out: Path,
     on_progress: Progress | None = None,
+    origin: Origin = UNTOLD,
 ) -> TrainingReport:
     """Train a decoder on label lists and save it, adapters merged, as a plain sequence classifier.
 
@@ -61,38 +107,90 @@ def train_decoder(
 
     Args:
         start: folder or hub id of a decoder of a family that has a sequence classifier with a head called `score`.
-        dataset: label lists with the columns `query, docs, labels`.
+        dataset: label lists with the columns `query, docs, labels`; `label_weight` also needs `groups`,
+            `reason_weight` also `evidence`.
         dev: held-out lists; the checkpoint with the best dev nDCG@10 is kept. Empty: the last one is.
         settings: see `DecoderSettings`.
         out: the student's folder; must not exist.
         on_progress: called at every log with the step, the number of steps and the logged values.
+        origin: what the model card says of data, teacher and start model.
 
     Raises:
-        StudentError: a list is malformed, the template is none, or `layers` is more than the start model has.
+        StudentError: a list is malformed, the template is none, `layers` is more than the start model has, or the
+            lists or the start model lack what a weight above 0 needs.
         FileExistsError: `out` exists.
     """
-    request = TrainingRequest(start, dataset, dev, settings, out, on_progress)
+    _check_supervision(dataset, settings)
+    request = TrainingRequest(start, dataset, dev, settings, out, on_progress, origin)
     return train_student(request, lambda: _build(start, settings), TRAINER_DEFAULTS)
+
+
+def _check_supervision(dataset: Dataset, settings: DecoderSettings) -> None:
+    needs = {
+        "label_weight": (settings.label_weight, ["groups"]),
+        "reason_weight": (settings.reason_weight, ["groups", "evidence"]),
+    }
+    for name, (weight, columns) in needs.items():
+        for column in columns if weight else []:
+            if column not in dataset.column_names or not any(any(row or ()) for row in dataset[column]):
+                raise StudentError(
+                    f"{name} is {weight}, but no training list has {column}; label it, or set {name} to 0"
+                )
 
 
 def _build(start: str, settings: DecoderSettings) -> UntrainedStudent:
     tokenizer = load_tokenizer(start, settings.max_tokens, settings.template)
     model = load_first_layers(start, settings.layers)
     model.config.pad_token_id = tokenizer.pad_token_id
-    cross_encoder = as_cross_encoder(model, tokenizer)
-    lora = LoraConfig(task_type="SEQ_CLS", modules_to_save=["score"], **(LORA_DEFAULTS | settings.lora))
+    cross_encoder = as_cross_encoder(model, tokenizer, settings.passages)
     # adapts the model inside the cross-encoder in place
     inner: Any = cross_encoder.transformers_model
-    adapted = get_peft_model(inner, lora)
-    return UntrainedStudent(RankNetLoss(cross_encoder), adapted.merge_and_unload)
+    adapted = get_peft_model(inner, _lora_config(settings.lora))
+    return UntrainedStudent(_objective(cross_encoder, start, settings), adapted.merge_and_unload)
+
+
+def _lora_config(given: dict[str, Any]) -> LoraConfig:
+    """LoRA as the settings have it; the head is always trained in full."""
+    saved = list(dict.fromkeys(["score", *(given.get("modules_to_save") or [])]))
+    return LoraConfig(**{**LORA_DEFAULTS, "task_type": "SEQ_CLS", **given, "modules_to_save": saved})
+
+
+def _objective(cross_encoder: CrossEncoder, start: str, settings: DecoderSettings) -> nn.Module:
+    loss = LOSSES[settings.loss]
+    if settings.label_weight == settings.reason_weight == 0:
+        return ListObjective(cross_encoder, loss)
+    classifier: Any = cross_encoder.transformers_model
+    if settings.reason_weight and reads_ahead(classifier.base_model):
+        raise StudentError(
+            f"{start} attends in both directions: the score would see the reason; set reason_weight to 0"
+        )
+    vocabulary = VocabularyHead(start, _first_layers(start, 1), classifier.get_input_embeddings())
+    terms = JointTerms(settings.label_weight, settings.reason_weight, settings.positives, settings.max_reason_tokens)
+    words = relevance_words(cross_encoder.tokenizer, settings.template)
+    return JointObjective(cross_encoder, loss, vocabulary, words, terms)
 
 
 def load_first_layers(start: str, layers: int | None) -> Any:
     """A sequence classifier with one output, of the start model's first layers and final norm; its head is new.
 
     Raises:
-        StudentError: `layers` is more than the start model has.
+        StudentError: `layers` is more than the start model has, or its family has no classifier with a linear `score`.
     """
+    config = _first_layers(start, layers)
+    known = type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    model: Any = (
+        AutoModelForSequenceClassification.from_pretrained(start, config=config, dtype="float32") if known else None
+    )
+    if not isinstance(getattr(model, "score", None), nn.Linear):
+        raise StudentError(
+            f"{start} is of type {config.model_type!r}, which has no sequence classifier with a linear head `score`; "
+            "decoders such as Llama, Qwen2, Qwen3, Mistral and Gemma have one"
+        )
+    return model
+
+
+def _first_layers(start: str, layers: int | None) -> Any:
+    """The start model's configuration with one output, cut to the first layers."""
     config = AutoConfig.from_pretrained(start, num_labels=1)
     if layers is not None:
         if layers > config.num_hidden_layers:
@@ -100,7 +198,7 @@ def load_first_layers(start: str, layers: int | None) -> Any:
         config.num_hidden_layers = layers
         if getattr(config, "layer_types", None):
             config.layer_types = config.layer_types[:layers]
-    return AutoModelForSequenceClassification.from_pretrained(start, config=config, dtype="float32")
+    return config
 
 
 def load_tokenizer(start: str, max_tokens: int, template: str) -> Any:

@@ -1,4 +1,4 @@
-"""The encoder student: a cross-encoder trained by RankNet on label lists, with or without term control."""
+"""The encoder student: a cross-encoder trained on label lists, with or without term control."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,13 @@ from bm25s.stopwords import STOPWORDS_EN_PLUS
 from datasets import Dataset
 from pydantic import Field, NonNegativeFloat
 from sentence_transformers import CrossEncoder
-from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from students import StudentError
 from students.dev import DevList
-from students.losses import RankNetLoss, TermControlLoss
+from students.losses import LOSSES
+from students.model_card import UNTOLD, Origin
+from students.objectives import ListObjective, TermControlObjective
 from students.term_control import TermControlLayer
 from students.training import (
     Progress,
@@ -40,7 +41,7 @@ class EncoderSettings(TrainingSettings):
     """How the encoder student is trained."""
 
     term_control_weight: NonNegativeFloat = Field(
-        0.5, description="factor (lambda) of the term control layer's RankNet; 0 trains without the layer"
+        0.5, description="factor (lambda) of the loss on the term control layer's scores; 0 trains without the layer"
     )
     stop_words: Literal["none", "english"] = Field(
         "english", description="words that never count as a match in term control"
@@ -54,6 +55,7 @@ def train_encoder(
     settings: EncoderSettings,
     out: Path,
     on_progress: Progress | None = None,
+    origin: Origin = UNTOLD,
 ) -> TrainingReport:
     """Train an encoder on label lists and save it as a plain sequence classifier.
 
@@ -66,17 +68,19 @@ def train_encoder(
         settings: see `EncoderSettings`.
         out: the student's folder; must not exist.
         on_progress: called at every log with the step, the number of steps and the logged values.
+        origin: what the model card says of data, teacher and start model.
 
     Raises:
-        StudentError: a list is malformed, or `max_tokens` is more than the start model can read.
+        StudentError: a list is malformed, `max_tokens` is more than the start model can read, or term control does not
+            know the model's family.
         FileExistsError: `out` exists.
     """
-    request = TrainingRequest(start, dataset, dev, settings, out, on_progress)
+    request = TrainingRequest(start, dataset, dev, settings, out, on_progress, origin)
     return train_student(request, lambda: _build(start, settings), TRAINER_DEFAULTS)
 
 
 def _build(start: str, settings: EncoderSettings) -> UntrainedStudent:
-    cross_encoder = as_cross_encoder(*load_encoder(start, settings.max_tokens))
+    cross_encoder = as_cross_encoder(*load_encoder(start, settings.max_tokens), settings.passages)
     model = cross_encoder.transformers_model
     return UntrainedStudent(_objective(cross_encoder, settings), lambda: model)
 
@@ -88,7 +92,7 @@ def load_encoder(start: str, max_tokens: int) -> tuple[Any, Any]:
         StudentError: `max_tokens` is more than the model has positions for.
     """
     model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=1, dtype="float32")
-    limit = getattr(model.config, "max_position_embeddings", None)
+    limit = _position_limit(model)
     if limit is not None and max_tokens > limit:
         raise StudentError(f"max_tokens is {max_tokens}, but {start} reads at most {limit} tokens")
     tokenizer = AutoTokenizer.from_pretrained(start)
@@ -96,9 +100,22 @@ def load_encoder(start: str, max_tokens: int) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _objective(cross_encoder: CrossEncoder, settings: EncoderSettings) -> nn.Module:
+def _position_limit(model: Any) -> int | None:
+    """Most tokens that the model has positions for; None where they are not numbered."""
+    most: int | None = getattr(model.config, "max_position_embeddings", None)
+    embeddings = getattr(model.base_model, "embeddings", None)
+    # RoBERTa and its kin keep the rows up to the padding token's for padding: 514 rows are 512 positions
+    padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
+    return most if most is None or padding is None else most - padding - 1
+
+
+def _objective(cross_encoder: CrossEncoder, settings: EncoderSettings) -> ListObjective:
+    loss = LOSSES[settings.loss]
     if settings.term_control_weight == 0:
-        return RankNetLoss(cross_encoder)
+        return ListObjective(cross_encoder, loss)
     config: Any = cross_encoder.config
-    layer = TermControlLayer(config.hidden_size, config.num_attention_heads, config.intermediate_size)
-    return TermControlLoss(cross_encoder, layer, settings.term_control_weight, STOP_WORDS[settings.stop_words])
+    # DistilBERT calls the width of its feed-forward part hidden_dim
+    width = getattr(config, "intermediate_size", None) or config.hidden_dim
+    layer = TermControlLayer(config.hidden_size, config.num_attention_heads, width)
+    stop_words = STOP_WORDS[settings.stop_words]
+    return TermControlObjective(cross_encoder, loss, layer, settings.term_control_weight, stop_words)

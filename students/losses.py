@@ -1,169 +1,149 @@
-"""The ranking losses that sentence-transformers lacks: RankNet as a mean per query, alone and with term control."""
+"""Losses of one label list: pure functions of the student's scores and the teacher's labels, chosen by name.
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+A list is the unit everywhere: its documents are compared with each other alone, and a batch's loss is the mean over
+its lists, so that long lists weigh no more than short ones.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from accelerate.utils import extract_model_from_parallel
-from sentence_transformers import CrossEncoder
-from sentence_transformers.util import batch_to_device
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+from sentence_transformers.cross_encoder.losses import ADRMSELoss, LambdaLoss, ListNetLoss
+from torch import Tensor
 
-from students.scoring_head import apply_scoring_head
-from students.term_control import TermControlLayer, matching_positions
+LossName = Literal["ranknet", "margin_mse", "listnet", "lambda", "adr_mse"]
 
-PAIRS_PER_PASS = 16
+ListLoss = Callable[[Tensor, Tensor], Tensor]
+"""Raw scores and labels of one list, both (documents,), to a scalar. Labels are on any scale, higher is better."""
 
-Pair = tuple[str, str]
-"""A query and a document."""
+TOP_GRADE = 4.0
+"""Grade of a list's best documents in the Lambda loss, as in web search; its gain is 2^4 - 1."""
 
 
-def ranknet(scores: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-    """Mean over queries of the mean RankNet loss over each query's ordered pairs.
+def ranknet(scores: Tensor, labels: Tensor) -> Tensor:
+    """Mean RankNet loss in nats over the list's ordered pairs; log(2) where all scores are equal.
 
-    A pair is ordered where one label is above the other; ties give no pair, and queries without a pair do not count.
-
-    Args:
-        scores: raw student scores, (queries, documents).
-        labels: teacher labels on any scale, same shape, higher is better; only their order within a query is used.
-        valid: bool, same shape; False marks padding.
-
-    Returns:
-        A scalar in nats; log(2) where all scores of a query are equal, zero where no query has a pair.
+    A pair is ordered where one label is above the other; ties give no pair, and without any pair the loss is zero.
 
     Raises:
-        ValueError: the three shapes differ.
+        ValueError: the shapes differ.
 
     Source: Burges et al., Learning to Rank using Gradient Descent, ICML 2005, section 3, with target probability 1.
-    The mean per query (instead of over all pairs of the batch) gives long lists no more weight than short ones.
+    The library's RankNet has the same sum, but its mean runs over all pairs of a batch.
     """
-    if not scores.shape == labels.shape == valid.shape:
-        shapes = [tuple(tensor.shape) for tensor in (scores, labels, valid)]
-        raise ValueError(f"scores, labels and valid must have one shape, got {shapes}")
-    ordered = (labels[:, :, None] > labels[:, None, :]) & valid[:, :, None] & valid[:, None, :]
-    losses = F.softplus(scores[:, None, :] - scores[:, :, None]).masked_fill(~ordered, 0.0)
-    pairs = ordered.sum(dim=(1, 2))
-    per_query = losses.sum(dim=(1, 2)) / pairs.clamp(min=1)
-    return per_query.sum() / (pairs > 0).sum().clamp(min=1)
+    ordered = _ordered(scores, labels)
+    return _mean(F.softplus(-_gaps(scores)), ordered)
 
 
-class RankNetLoss(nn.Module):
-    """RankNet over label lists, in the form that `CrossEncoderTrainer` calls.
+def margin_mse(scores: Tensor, labels: Tensor) -> Tensor:
+    """Mean squared difference between score gap and label gap over the ordered pairs, labels standardised.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Source: Hofstätter et al., Improving Efficient Neural Ranking Models with Cross-Architecture Knowledge Distillation,
+    2020, section 3.2. The library's class wants as many negatives in every row; label lists differ in length. Ties give
+    no pair, as nothing is known of the order of, say, two missing documents.
+    """
+    ordered = _ordered(scores, labels)
+    return _mean((_gaps(scores) - _gaps(standardised(labels))).square(), ordered)
+
+
+def listnet(scores: Tensor, labels: Tensor) -> Tensor:
+    """The library's ListNet on standardised labels: cross entropy in nats of the two softmax distributions."""
+    return _by_library(ListNetLoss, scores, standardised(labels))
+
+
+def lambda_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """The library's LambdaLoss (NDCG-Loss2++) on the labels' `grades`, as negative labels would be clamped to 0."""
+    return _by_library(LambdaLoss, scores, grades(labels))
+
+
+def adr_mse(scores: Tensor, labels: Tensor) -> Tensor:
+    """The library's ADR-MSE: squared error of approximate ranks, discounted; it uses the labels' order alone."""
+    return _by_library(ADRMSELoss, scores, labels)
+
+
+LOSSES: Mapping[LossName, ListLoss] = {
+    "ranknet": ranknet,
+    "margin_mse": margin_mse,
+    "listnet": listnet,
+    "lambda": lambda_loss,
+    "adr_mse": adr_mse,
+}
+
+
+def mean_over_lists(
+    loss: ListLoss, scores: Tensor, labels: Sequence[Tensor], weights: Sequence[float] | None = None
+) -> Tensor:
+    """The loss of a batch: the mean over its lists of each list's loss times its weight.
 
     Args:
-        model: the cross-encoder to train; it must have one output.
+        loss: of one list.
+        scores: of all documents, (documents,), list after list.
+        labels: one tensor per list, as long as the list.
+        weights: one per list; where None, all are 1.
     """
-
-    def __init__(self, model: CrossEncoder) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, inputs: list[list[Any]], labels: list[Tensor], prompt: str | None = None, task: str | None = None
-    ) -> Tensor:
-        """The loss of a batch: inputs are [queries, document lists], labels one tensor (documents,) per query."""
-
-        def score(pairs: list[Pair]) -> Tensor:
-            return self.model(_features(self.model, pairs, prompt, task))["scores"].view(1, -1).float()
-
-        (scores,) = _in_passes(_pairs(inputs), score)
-        return _ranknet_of_lists(scores, labels)
+    parts = scores.split([len(row) for row in labels])
+    losses = torch.stack([loss(part, row.to(part.device)) for part, row in zip(parts, labels, strict=True)])
+    return losses.mean() if weights is None else (losses * losses.new_tensor(weights)).mean()
 
 
-class TermControlLoss(nn.Module):
-    """RankNet on the model's own scores plus RankNet on the scores of the term control layer.
+def standardised(labels: Tensor) -> Tensor:
+    """Labels with mean 0 and standard deviation 1 within their list; all 0 where they are equal.
 
-    The layer is part of this objective, not of the model: what is saved as a student never holds it.
-
-    Args:
-        model: the cross-encoder to train; an encoder of a family that `apply_scoring_head` knows.
-        layer: the term control layer, of the model's hidden size.
-        weight: factor of the second term; the methods call it lambda.
-        stop_words: normalised words that never count as a match.
-
-    Source: RRADistill (arXiv 2410.18097), as fixed in our own definition of the term control layer.
+    A teacher's scores have a scale per query, which says nothing about relevance.
     """
-
-    def __init__(self, model: CrossEncoder, layer: TermControlLayer, weight: float, stop_words: frozenset[str]) -> None:
-        super().__init__()
-        self.model = model
-        self.layer = layer
-        self.weight = weight
-        self.stop_words = stop_words
-
-    def forward(
-        self, inputs: list[list[Any]], labels: list[Tensor], prompt: str | None = None, task: str | None = None
-    ) -> dict[str, Tensor]:
-        """Both terms of a batch, by name; the trainer logs each and optimises their sum.
-
-        Raises:
-            ValueError: a prompt is set: it would shift the words that are compared.
-        """
-        if prompt:
-            raise ValueError(f"term control compares the texts themselves and takes no prompt, got {prompt!r}")
-        base, controlled = _in_passes(_pairs(inputs), lambda pairs: self._scores(pairs, task))
-        return {
-            "base": _ranknet_of_lists(base, labels),
-            "term_control": self.weight * _ranknet_of_lists(controlled, labels),
-        }
-
-    def _scores(self, pairs: list[Pair], task: str | None) -> Tensor:
-        """The model's own scores and the layer's, (2, pairs)."""
-        features = _features(self.model, pairs, None, task)
-        model = extract_model_from_parallel(self.model)
-        encoder, special_ids = model.transformers_model, frozenset(model.tokenizer.all_special_ids)
-        positions = [
-            matching_positions(encoding, query, document, self.stop_words, special_ids)
-            for encoding, (query, document) in zip(features.encodings, pairs, strict=True)
-        ]
-        with _last_hidden_state(encoder.base_model) as states:
-            scores = self.model(features)["scores"]
-        controlled = apply_scoring_head(encoder, self.layer(states[0].float(), positions))
-        return torch.stack([scores.view(-1).float(), controlled.view(-1).float()])
+    # in double precision: scores such as 1000.001 and 1000.002 are told apart
+    exact = labels.double()
+    centred = exact - exact.mean()
+    spread = centred.square().mean().sqrt()
+    return (centred / spread if spread > 0 else torch.zeros_like(centred)).float()
 
 
-def _in_passes(pairs: list[Pair], score: Callable[[list[Pair]], Tensor]) -> Tensor:
-    """`score` of all pairs, (rows, pairs), in their order; it is called with few pairs of like length at a time.
-
-    One pass over a whole batch of lists would spend about a third of its time on padding.
-    """
-    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
-    parts = [order[start : start + PAIRS_PER_PASS] for start in range(0, len(order), PAIRS_PER_PASS)]
-    scores = torch.cat([score([pairs[i] for i in part]) for part in parts], dim=1)
-    return scores[:, torch.tensor(order).argsort().to(scores.device)]
+def grades(labels: Tensor) -> Tensor:
+    """Labels as grades in [0, `TOP_GRADE`] by their order alone: the distinct labels stand at equal distances."""
+    distinct, place = labels.unique(return_inverse=True)
+    return place.float() * (TOP_GRADE / max(1, len(distinct) - 1))
 
 
-def _pairs(inputs: list[list[Any]]) -> list[Pair]:
-    queries, document_lists = inputs
-    return [(query, doc) for query, docs in zip(queries, document_lists, strict=True) for doc in docs]
+def _gaps(values: Tensor) -> Tensor:
+    """(documents, documents): the row's value minus the column's."""
+    return values[:, None] - values[None, :]
 
 
-def _features(model: CrossEncoder, pairs: list[Pair], prompt: str | None, task: str | None) -> Any:
-    features = model.preprocess(pairs, prompt=prompt, task=task)
-    return batch_to_device(features, next(model.parameters()).device)
+def _ordered(scores: Tensor, labels: Tensor) -> Tensor:
+    """(documents, documents), bool: where the row's label is above the column's."""
+    if scores.shape != labels.shape:
+        raise ValueError(f"scores and labels must have one shape, got {tuple(scores.shape)} and {tuple(labels.shape)}")
+    return labels[:, None] > labels[None, :]
 
 
-def _ranknet_of_lists(scores: Tensor, labels: Sequence[Tensor]) -> Tensor:
-    """RankNet of flat scores (pairs,) cut into lists as long as their labels."""
-    sizes = [len(row) for row in labels]
-    matrix = pad_sequence(list(scores.split(sizes)), batch_first=True)
-    label_matrix = pad_sequence([row.to(scores) for row in labels], batch_first=True)
-    valid = torch.arange(max(sizes), device=scores.device)[None] < torch.tensor(sizes, device=scores.device)[:, None]
-    return ranknet(matrix, label_matrix, valid)
+def _mean(losses: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of the chosen losses; zero where none is chosen."""
+    return losses.masked_fill(~chosen, 0.0).sum() / chosen.sum().clamp(min=1)
 
 
-@contextmanager
-def _last_hidden_state(backbone: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that holds the backbone's last hidden state (pairs, tokens, hidden) after a pass within the context.
+class _GivenScores:
+    """Stands where the library's losses call a model: its answer is scores that are known already."""
 
-    A hook, because `CrossEncoder` hands out scores alone and asking for all hidden states keeps every layer's.
-    """
-    states: list[Tensor] = []
-    hook = backbone.register_forward_hook(lambda module, args, output: states.append(output[0]))
-    try:
-        yield states
-    finally:
-        hook.remove()
+    num_labels = 1
+
+    def __init__(self, scores: Tensor) -> None:
+        self.scores = scores
+        self.device = scores.device
+
+    def preprocess(self, pairs: list[Any], **kwargs: Any) -> dict[str, Tensor]:
+        return {}
+
+    def __call__(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"scores": self.scores}
+
+
+def _by_library(loss_class: Any, scores: Tensor, labels: Tensor) -> Tensor:
+    # all of the list at once: in parts the library would ask for the scores once a part
+    loss = loss_class(_GivenScores(scores), mini_batch_size=-1)
+    documents = [""] * len(scores)
+    result: Tensor = loss([[""], [documents]], [labels])
+    return result

@@ -1,6 +1,7 @@
 """Writes a student as a plain folder: transformers, sentence-transformers and servers load it without our code."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ scores = CrossEncoder("path/to/this/folder").predict([("query", "document")])
 """
 
 
-def save_student(model: Any, tokenizer: Any, folder: Path, body: str) -> None:
+def save_student(
+    model: Any, tokenizer: Any, folder: Path, body: str, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write `folder` in full or not at all: the files are written beside it and renamed.
 
     Args:
@@ -35,6 +38,7 @@ def save_student(model: Any, tokenizer: Any, folder: Path, body: str) -> None:
         tokenizer: its fast tokenizer, `model_max_length` set to the trained length.
         folder: must not exist.
         body: the model card's text below the example.
+        metadata: entries of the card's head beside those that every student has.
 
     Raises:
         FileExistsError: `folder` exists.
@@ -51,10 +55,13 @@ def save_student(model: Any, tokenizer: Any, folder: Path, body: str) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
     tokenizer.save_pretrained(beside)
-    (beside / "README.md").write_text(_card(folder.name, body), encoding="utf-8")
+    # a name may hold what UTF-8 cannot: half a character in a path
+    (beside / "README.md").write_text(_card(folder.name, body, metadata or {}), encoding="utf-8", errors="replace")
     beside.rename(folder)
 
 
-def _card(name: str, body: str) -> str:
-    data = ModelCardData(library_name="sentence-transformers", pipeline_tag="text-ranking", tags=["cross-encoder"])
+def _card(name: str, body: str, metadata: Mapping[str, str]) -> str:
+    data = ModelCardData(
+        library_name="sentence-transformers", pipeline_tag="text-ranking", tags=["cross-encoder"], **metadata
+    )
     return CARD.format(metadata=data.to_yaml(), name=name, body=body)

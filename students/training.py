@@ -9,19 +9,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from safetensors.torch import save_model
 from sentence_transformers import CrossEncoder, CrossEncoderTrainingArguments
 from torch import nn
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
-from students.dataset import COLUMNS, training_lists
+from students.dataset import training_lists, used_columns
 from students.dev import DevEvaluator, DevList, check_dev
+from students.list_weights import with_weights
+from students.losses import LossName
+from students.model_card import UNTOLD, CardFacts, Origin, card_body, card_metadata
+from students.passages import CONFIG_KEY, PassageSettings
 from students.saving import save_student
 from students.trainer import Progress, ProgressCallback, StudentTrainer
 
@@ -35,7 +41,18 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    loss: LossName = Field(
+        "ranknet",
+        description="of a label list: ranknet, lambda and adr_mse use the labels' order, margin_mse and listnet their "
+        "standardised size",
+    )
+    confidence_weight: bool = Field(
+        False, description="multiply each list's loss by its confidence, clipped to [0, 1] and 1 where unknown"
+    )
     max_tokens: PositiveInt = Field(256, description="length to which a pair is cut, special tokens included")
+    passages: PassageSettings | None = Field(
+        None, description="cut long documents into passages, the best of which counts; none: cut off at max_tokens"
+    )
     seed: int = Field(0, description="seed of new weights, of the order of lists and of dropout")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="arithmetic of the forward pass; auto is bf16 where the hardware multiplies it natively"
@@ -53,6 +70,15 @@ class TrainingSettings(BaseModel):
         if taken := value.keys() & {"output_dir", "seed"}:
             raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
         return value
+
+    @model_validator(mode="after")
+    def _leaves_room_for_the_query(self) -> Self:
+        if self.passages is not None and self.passages.tokens >= self.max_tokens:
+            raise ValueError(
+                f"passages.tokens ({self.passages.tokens}) must be below max_tokens ({self.max_tokens}): a passage is "
+                "read together with the query"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,7 @@ class TrainingRequest:
     settings: TrainingSettings
     out: Path
     on_progress: Progress | None
+    origin: Origin = UNTOLD
 
 
 @dataclass(frozen=True)
@@ -102,7 +129,8 @@ def train_student(
     """
     begun = time.perf_counter()
     settings, out = request.settings, request.out
-    lists, dev = training_lists(request.dataset), check_dev(request.dev)
+    lists = with_weights(training_lists(request.dataset), settings.confidence_weight)
+    dev = check_dev(request.dev)
     checkpoints = checkpoint_folder(request)
     resumed = _last_whole_checkpoint(checkpoints)
     with torch.random.fork_rng():
@@ -123,17 +151,28 @@ def train_student(
         history=trainer.state.log_history,
     )
     if trainer.is_world_process_zero():
-        save_student(student.finished_model(), trainer.model.tokenizer, out, _card_body(request, report))
+        facts = _card_facts(request, report, dev)
+        body, metadata = card_body(request.origin, facts), card_metadata(request.origin, facts)
+        save_student(student.finished_model(), trainer.model.tokenizer, out, body, metadata)
         shutil.rmtree(checkpoints)
     trainer.accelerator.wait_for_everyone()
     return report
 
 
-def as_cross_encoder(model: Any, tokenizer: Any) -> CrossEncoder:
-    """The model as sentence-transformers loads it from a plain folder: what is trained is what will be served."""
+def as_cross_encoder(model: Any, tokenizer: Any, passages: PassageSettings | None = None) -> CrossEncoder:
+    """The model as sentence-transformers loads it from a plain folder: what is trained is what will be served.
+
+    How long documents are cut stands in its configuration, where training, scoring and the saved folder find it.
+    """
+    if passages is not None:
+        setattr(model.config, CONFIG_KEY, passages.model_dump())
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "start"
         save_student(model, tokenizer, folder, body="")
+        if not (folder / CONFIG_NAME).exists():
+            # of several processes transformers lets the first alone write, but each reads a folder of its own here
+            model.config.save_pretrained(folder)
+            save_model(model, str(folder / SAFE_WEIGHTS_NAME), metadata={"format": "pt"})
         return CrossEncoder(str(folder), model_kwargs={"attn_implementation": _training_attention()})
 
 
@@ -219,7 +258,7 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
     out = request.out
     if out.exists():
         raise FileExistsError(f"{out} exists; a student is written to a new folder")
-    lists = request.dataset.select_columns(COLUMNS).to_dict()
+    lists = used_columns(request.dataset).to_dict()
     identity = json.dumps(
         {
             "start": request.start,
@@ -252,15 +291,16 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _card_body(request: TrainingRequest, report: TrainingReport) -> str:
-    measured = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.4f} (the best checkpoint's)"
-    settings = json.dumps(request.settings.model_dump(mode="json"), indent=2)
-    return "\n".join(
-        [
-            f"Trained from `{Path(request.start).name}` by RankNet on {report.lists} label lists "
-            f"({report.pairs} pairs) of a teacher, {report.steps} steps.",
-            f"Dev nDCG@10 of the given candidates, over {len(request.dev)} lists: {measured}.",
-            f"Pairs are cut at {request.settings.max_tokens} tokens.",
-            f"\n```json\n{settings}\n```",
-        ]
+def _card_facts(request: TrainingRequest, report: TrainingReport, dev: Sequence[DevList]) -> CardFacts:
+    settings = request.settings
+    return CardFacts(
+        start=request.start,
+        lists=report.lists,
+        pairs=report.pairs,
+        steps=report.steps,
+        dev_lists=len(dev),
+        dev_ndcg=report.dev_ndcg,
+        max_tokens=settings.max_tokens,
+        passages=settings.passages,
+        settings=settings.model_dump(mode="json"),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
     from distill.recipe import DecoderSection, EncoderSection, ListSection
+    from students.passages import PassageSettings
 
 app = typer.Typer(help="Train a small re-ranker on labels.", no_args_is_help=True)
 
@@ -24,6 +25,15 @@ _MinConfidence = Annotated[
     float | None, typer.Option(help="leave out lists that two orders ranked more differently (tau-b)", min=-1, max=1)
 ]
 _MaxTokens = Annotated[int, typer.Option(help="length to which a pair is cut", min=8)]
+# written out here, as students.losses would import torch before the help is shown
+_Loss = Annotated[
+    Literal["ranknet", "margin_mse", "listnet", "lambda", "adr_mse"], typer.Option(help="loss of a label list")
+]
+_ByConfidence = Annotated[bool, typer.Option("--confidence-weight", help="weigh each list's loss by its confidence")]
+_PassageTokens = Annotated[
+    int | None, typer.Option(help="cut longer documents into passages of so many tokens; the best one counts", min=4)
+]
+_PassageOverlap = Annotated[int, typer.Option(help="tokens that a passage shares with the one before it", min=0)]
 
 
 @app.command()
@@ -38,11 +48,18 @@ def encoder(
     random: _Random = 2,
     min_confidence: _MinConfidence = None,
     max_tokens: _MaxTokens = 256,
+    loss: _Loss = "ranknet",
+    confidence_weight: _ByConfidence = False,
+    passage_tokens: _PassageTokens = None,
+    passage_overlap: _PassageOverlap = 0,
 ) -> None:
     """Train a cross-encoder with term control."""
     from distill.recipe import EncoderSection, ListSection
 
-    section = EncoderSection(start=start, max_tokens=max_tokens)
+    section = EncoderSection(
+        start=start, max_tokens=max_tokens, loss=loss, confidence_weight=confidence_weight,
+        passages=_passages(passage_tokens, passage_overlap, max_tokens),
+    )  # fmt: skip
     _train(
         section,
         collection,
@@ -66,11 +83,18 @@ def decoder(
     random: _Random = 2,
     min_confidence: _MinConfidence = None,
     max_tokens: _MaxTokens = 256,
+    loss: _Loss = "ranknet",
+    confidence_weight: _ByConfidence = False,
+    passage_tokens: _PassageTokens = None,
+    passage_overlap: _PassageOverlap = 0,
 ) -> None:
     """Train a small language model with a ranking head, by LoRA, merged when saved."""
     from distill.recipe import DecoderSection, ListSection
 
-    section = DecoderSection(start=start, layers=layers, max_tokens=max_tokens)
+    section = DecoderSection(
+        start=start, layers=layers, max_tokens=max_tokens, loss=loss, confidence_weight=confidence_weight,
+        passages=_passages(passage_tokens, passage_overlap, max_tokens),
+    )  # fmt: skip
     _train(
         section,
         collection,
@@ -79,6 +103,21 @@ def decoder(
         (run, dev_split, candidates),
         ListSection(random=random, min_confidence=min_confidence),
     )
+
+
+def _passages(tokens: int | None, overlap: int, max_tokens: int) -> PassageSettings | None:
+    from students.passages import PassageSettings
+
+    if tokens is None:
+        if overlap:
+            raise typer.BadParameter("--passage-overlap needs --passage-tokens")
+        return None
+    if not overlap < tokens < max_tokens:
+        raise typer.BadParameter(
+            f"--passage-tokens ({tokens}) must be above --passage-overlap ({overlap}) and below --max-tokens "
+            f"({max_tokens})"
+        )
+    return PassageSettings(tokens=tokens, overlap=overlap)
 
 
 def _train(
@@ -93,8 +132,10 @@ def _train(
     from distill.collections.trec import check_run, read_run
     from distill.errors import ModelError
     from distill.progress import progress_bar
+    from distill.report.training_curves import write_history
     from distill.stages.candidates import top
     from distill.stages.labels import training_lists
+    from distill.stages.student_origin import student_origin
     from distill.stages.students import dev_lists, train_student
 
     if out.exists():
@@ -108,8 +149,10 @@ def _train(
         ranked, qrels = read_run(dev_run), loaded.split(split)
         check_run(ranked, loaded, str(dev_run))
         held_out = dev_lists(loaded, top(ranked, qrels, candidates), qrels)
+    origin = student_origin(section.start, loaded.name, labels)
     with progress_bar(console, "training", "steps") as advance:
-        report = train_student(section, lists, held_out, out, advance)
+        report = train_student(section, lists, held_out, out, advance, origin)
+    write_history(report.history, out)
     measured = "" if report.dev_ndcg is None else f", dev nDCG@10 {report.dev_ndcg:.3f}"
     done = f"{out}: {report.lists} lists, {report.steps} steps, {report.seconds:.0f} s{measured}"
     console.print(done, highlight=False, soft_wrap=True)

@@ -68,7 +68,7 @@ def _our_scores(folder: Path, pairs: Sequence[tuple[str, str]]) -> list[float]:
     from students.scoring import Reranker
 
     lists = [(query, [document]) for query, document in pairs]
-    return [scores[0] for scores in Reranker.load(folder).score_many(lists)]
+    return [scores[0] for scores in Reranker.load(folder, in_passages=False).score_many(lists)]
 
 
 def _cross_encoder_scores(folder: Path, pairs: Sequence[tuple[str, str]]) -> list[float]:

@@ -17,6 +17,7 @@ from students.bi_encoder import BiEncoder
 from students.decoder import DecoderSettings, train_decoder
 from students.dev import DevList
 from students.encoder import EncoderSettings, train_encoder
+from students.model_card import UNTOLD, Origin
 from students.scoring import Reranker
 from students.training import Progress, TrainingReport
 
@@ -36,9 +37,22 @@ def dev_lists(collection: Collection, run: Run, qrels: Qrels) -> list[DevList]:
 
 
 def train_student(
-    section: EncoderSection | DecoderSection, lists: Dataset, dev: list[DevList], out: Path, on_progress: Advance
+    section: EncoderSection | DecoderSection,
+    lists: Dataset,
+    dev: list[DevList],
+    out: Path,
+    on_progress: Advance,
+    origin: Origin = UNTOLD,
 ) -> TrainingReport:
     """Train the student that the section describes and save it as a plain folder at ``out``.
+
+    Args:
+        section: start model and settings.
+        lists: label lists as students read them.
+        dev: held-out lists.
+        out: the student's folder; must not exist.
+        on_progress: called with the steps done and all of them.
+        origin: what the model card says of data, teacher and start model.
 
     Raises:
         ModelError: the start model cannot be found or loaded.
@@ -51,8 +65,8 @@ def train_student(
     settings = section.model_dump(exclude={"start"})
     if isinstance(section, EncoderSection):
         start = ModelReference.parse(section.start).location
-        return train_encoder(start, lists, dev, EncoderSettings(**settings), out, report)
-    return _train_decoder(section, lists, dev, out, report)
+        return train_encoder(start, lists, dev, EncoderSettings(**settings), out, report, origin)
+    return _train_decoder(section, lists, dev, out, report, origin)
 
 
 def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Advance | None = None) -> Run:
@@ -87,15 +101,15 @@ def open_ranker(reference_text: str) -> Reranker | BiEncoder:
 
 
 def _train_decoder(
-    section: DecoderSection, lists: Dataset, dev: list[DevList], out: Path, report: Progress
+    section: DecoderSection, lists: Dataset, dev: list[DevList], out: Path, report: Progress, origin: Origin
 ) -> TrainingReport:
     settings = DecoderSettings(**section.model_dump(exclude={"start"}))
     reference = ModelReference.parse(section.start)
     if reference.gguf_file is None:
-        return train_decoder(reference.location, lists, dev, settings, out, report)
+        return train_decoder(reference.location, lists, dev, settings, out, report, origin)
     # peft and the trainer want plain weights: unpack the file once, only as many layers as are kept
     plain = out.with_name(f"{out.name}.start")
     save_first_layers(reference, section.layers, plain)
-    finished = train_decoder(str(plain), lists, dev, settings, out, report)
+    finished = train_decoder(str(plain), lists, dev, settings, out, report, origin)
     shutil.rmtree(plain)
     return finished

@@ -3,7 +3,7 @@ import torch
 from sentence_transformers import CrossEncoder
 from transformers import AutoModelForSequenceClassification
 
-from students.scoring import Reranker, _batches
+from students.scoring import Reranker
 
 LISTS = [
     ("the w1", ["w1 w2", "w9 w8 w7 w6 w5 w4", "w5"]),
@@ -46,12 +46,6 @@ def test_bfloat16_weights_give_near_float32_scores(encoder_start):
     query, documents = LISTS[0]
     fine = Reranker.load(encoder_start).score_pairs(query, documents)
     assert Reranker.load(encoder_start, dtype="bfloat16").score_pairs(query, documents) == pytest.approx(fine, abs=0.02)
-
-
-def test_batches_hold_every_index_once_within_the_budget_longest_first():
-    lengths = [3, 9, 4, 4, 12]
-    batches = list(_batches(lengths, 12))
-    assert batches == [[4], [1], [2, 3, 0]]
 
 
 def test_a_batch_without_tokens_is_refused(encoder_start):

@@ -25,5 +25,5 @@ def test_an_unknown_family_is_named_with_the_known_ones():
     model = AutoModelForSequenceClassification.from_config(
         AutoConfig.for_model("gpt2", vocab_size=10, n_embd=8, n_layer=1, n_head=1, num_labels=1)
     )
-    with pytest.raises(ValueError, match="model type 'gpt2'; known are bert, .*roberta"):
+    with pytest.raises(ValueError, match="model type 'gpt2'; known are albert, bert, .*roberta"):
         apply_scoring_head(model, torch.zeros(1, 1, 8))

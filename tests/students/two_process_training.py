@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from sentence_transformers import CrossEncoder
 
 from students.encoder import EncoderSettings
-from students.losses import TermControlLoss
+from students.losses import ranknet
+from students.objectives import TermControlObjective
 from students.term_control import TermControlLayer
 from students.training import TrainingRequest, UntrainedStudent, train_student
 
@@ -25,7 +26,7 @@ def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: in
         model = CrossEncoder(start)
         # without dropout, so that the number of processes changes nothing but the order of sums
         layer = TermControlLayer(32, 4, 64, dropout=0.0)
-        objectives.append(TermControlLoss(model, layer, 0.5, frozenset({"the"})))
+        objectives.append(TermControlObjective(model, ranknet, layer, 0.5, frozenset({"the"})))
         return UntrainedStudent(objectives[0], lambda: model.transformers_model)
 
     trainer = {

@@ -1,0 +1,45 @@
+"""What a student's model card says of where it comes from: collection, label folder, teacher and start model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distill.models import ModelReference, told_licence
+from labeling.keys import canonical_json
+from labeling.store import load_manifest
+from students.model_card import Origin
+
+# The card names what a teacher is; a long entry, such as every weight of a router, is in the label folder.
+_LONGEST = 300
+
+
+def student_origin(start: str, collection: str, labels: Path) -> Origin:
+    """The card's facts.
+
+    Args:
+        start: the student's start model, as a recipe names it.
+        collection: name of the collection.
+        labels: the label folder.
+
+    Raises:
+        LabelingError: there is no label folder.
+        ModelError: the start model cannot be found.
+    """
+    manifest = load_manifest(labels)
+    data: dict[str, Any] = {"collection": collection}
+    counts = manifest.get("counts")
+    if isinstance(counts, Mapping):
+        data["label folder"] = ", ".join(f"{value} {name}" for name, value in counts.items())
+    digest = manifest["teacher"]
+    description = manifest["teachers"].get(digest, {})
+    teacher = {"hash of the teacher's description": digest} | {name: _short(description[name]) for name in description}
+    reference = ModelReference.parse(start)
+    at_path = Path(start).expanduser().exists()
+    return Origin(Path(start).name if at_path else start, told_licence(reference), data, teacher)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
