@@ -61,7 +61,6 @@ def save_student(
 
 
 def _card(name: str, body: str, metadata: Mapping[str, str]) -> str:
-    data = ModelCardData(
-        library_name="sentence-transformers", pipeline_tag="text-ranking", tags=["cross-encoder"], **metadata
-    )
+    entries: dict[str, Any] = {"pipeline_tag": "text-ranking", "tags": ["cross-encoder"], **metadata}
+    data = ModelCardData(library_name="sentence-transformers", **entries)
     return CARD.format(metadata=data.to_yaml(), name=name, body=body)

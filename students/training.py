@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
@@ -66,7 +66,9 @@ class TrainingSettings(BaseModel):
 
     @field_validator("trainer")
     @classmethod
-    def _leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _is_known_and_leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if unknown := value.keys() - {field.name for field in fields(CrossEncoderTrainingArguments)}:
+            raise ValueError(f"CrossEncoderTrainingArguments has no argument {min(unknown)!r}")
         if taken := value.keys() & {"output_dir", "seed"}:
             raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
         return value
@@ -154,9 +156,17 @@ def train_student(
         facts = _card_facts(request, report, dev)
         body, metadata = card_body(request.origin, facts), card_metadata(request.origin, facts)
         save_student(student.finished_model(), trainer.model.tokenizer, out, body, metadata)
+        _keep_traces(checkpoints, out)
         shutil.rmtree(checkpoints)
     trainer.accelerator.wait_for_everyone()
     return report
+
+
+def _keep_traces(checkpoints: Path, out: Path) -> None:
+    # TensorBoard writes beside the checkpoints, which go; in the student's folder, `runs` is where the hub looks for it
+    traces = checkpoints / "runs"
+    if traces.exists():
+        traces.rename(out / "runs")
 
 
 def as_cross_encoder(model: Any, tokenizer: Any, passages: PassageSettings | None = None) -> CrossEncoder:
@@ -236,6 +246,8 @@ def training_arguments(
         "dataloader_pin_memory": torch.accelerator.is_available(),
         # the library's features are no plain dict, in which torch looks for what was used: it would find nothing
         "ddp_find_unused_parameters": False,
+        # lists differ in length, so processes need not have as many forward passes: none may wait for another's buffers
+        "ddp_broadcast_buffers": False,
         "bf16": settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16()),
     }
     given = {**chosen, **defaults, **settings.trainer}

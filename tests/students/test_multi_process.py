@@ -25,11 +25,17 @@ def start(tmp_path_factory, encoder_start, encoder_tokenizer) -> str:
 def train(start, lists, folder, processes, batch_size, accumulation=1) -> list[dict[str, torch.Tensor]]:
     folder.mkdir()
     lists.to_json(folder / "lists.jsonl")
-    # what `accelerate launch` runs for several GPUs; its own --cpu starts one process unless there is MPI
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    # as on a machine with two GPUs, told below that these are processors: accelerate's own --cpu starts one process
+    # unless there is MPI
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    if processes == 1:
+        launch = [sys.executable]
     arguments = [start, str(folder / "lists.jsonl"), str(folder), str(batch_size), str(accumulation)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run([*launch, str(SCRIPT), *arguments], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [*launch, str(SCRIPT), *arguments], env=environment, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr
     assert (folder / "student" / "model.safetensors").exists()
     return [load_file(folder / f"weights-{rank}.safetensors") for rank in range(processes)]

@@ -22,11 +22,12 @@ def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: in
 
     def build() -> UntrainedStudent:
         # by now the first process has prepared the folder for checkpoints, which takes that all know of each other
-        assert PartialState().num_processes == int(os.environ["WORLD_SIZE"])
+        assert PartialState().num_processes == int(os.environ.get("WORLD_SIZE", "1"))
         model = CrossEncoder(start)
+        # passes of two or three pairs: the processes, whose lists differ in length, need not have as many of them;
         # without dropout, so that the number of processes changes nothing but the order of sums
         layer = TermControlLayer(32, 4, 64, dropout=0.0)
-        objectives.append(TermControlObjective(model, ranknet, layer, 0.5, frozenset({"the"})))
+        objectives.append(TermControlObjective(model, ranknet, layer, 0.5, frozenset({"the"}), pass_tokens=20))
         return UntrainedStudent(objectives[0], lambda: model.transformers_model)
 
     trainer = {

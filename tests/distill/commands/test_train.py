@@ -1,0 +1,86 @@
+"""`distill train`, run as a user runs it, on labels whose confidence differs from list to list."""
+
+import json
+
+import pytest
+from huggingface_hub import ModelCard
+from transformers import AutoConfig
+
+from distill.collections.beir import read_beir
+from labeling.job import run_label_job
+from labeling.label_lists import CandidateList
+from labeling.store import load_manifest
+
+
+class WordJudge:
+    """Scores a document by the query's words in it."""
+
+    def judge(self, query, documents):
+        words = set(query.split())
+        sure = 0.5 if query < "word3" else 1.0
+        return [{"score": float(sum(word in words for word in text.split())), "confidence": sure} for text in documents]
+
+    def describe(self):
+        return {"method": "words", "notes": "n" * 1000}
+
+
+@pytest.fixture(scope="module")
+def labels(beir_folder, tmp_path_factory):
+    collection = read_beir(beir_folder)
+    ids = list(collection.documents)
+    lists = []
+    for place, (query_id, query) in enumerate(list(collection.queries.items())[:8]):
+        chosen = ids[place : place + 5]
+        lists.append(CandidateList(query_id, query, chosen, [collection.text(doc_id) for doc_id in chosen]))
+    folder = tmp_path_factory.mktemp("labels") / "labels"
+    run_label_job(lists, WordJudge(), folder)
+    return folder
+
+
+def test_a_student_is_trained_with_the_loss_asked_for_and_tells_where_it_comes_from(
+    distill, beir_folder, labels, encoder_folder, tmp_path
+):
+    out = tmp_path / "student"
+    code, shown, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--out", out, "--start", encoder_folder,
+        "--max-tokens", 24, "--loss", "lambda", "--confidence-weight", "--passage-tokens", 8, "--passage-overlap", 2,
+    )  # fmt: skip
+    assert code == 0, error
+    assert "8 lists" in shown.replace("\n", "")
+    card = ModelCard.load(out / "README.md").content
+    manifest = load_manifest(labels)
+    for line in (
+        "- loss: lambda",
+        '"confidence_weight": true',
+        f"- hash of the teacher's description: {manifest['teacher']}",
+        "- method: words",
+        f"- notes: {'n' * 300} ...",
+        "- label folder: 40 documents",
+        "passages of at most 8 tokens with 2 tokens of overlap",
+        "Not measured",
+        f"- start model: {encoder_folder.name}",
+    ):
+        assert line in card, line
+    assert str(encoder_folder) not in card and str(labels) not in card
+    assert AutoConfig.from_pretrained(out).passages == {"tokens": 8, "overlap": 2, "most": None}
+    history = json.loads((out / "history.json").read_text())
+    assert any("term_control" in entry for entry in history)
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--loss", "hinge"], "hinge"),
+        (["--passage-overlap", 2], "needs --passage-tokens"),
+        (["--passage-tokens", 300], "below --max-tokens"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(distill, beir_folder, labels, encoder_folder, tmp_path, options, message):
+    out = tmp_path / "student"
+    code, _, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--out", out, "--start", encoder_folder,
+        *options,
+    )  # fmt: skip
+    assert code == 2 and not out.exists()
+    assert message in " ".join(error.replace("│", " ").split())

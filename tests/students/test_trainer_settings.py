@@ -1,0 +1,71 @@
+"""What users set in `trainer:` reaches the library: gradient checkpointing, trackers."""
+
+import struct
+
+import pytest
+from pydantic import ValidationError
+from transformers import modeling_utils
+
+from students.decoder import DecoderSettings, train_decoder
+from students.encoder import EncoderSettings, train_encoder
+
+QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "logging_steps": 1}
+
+
+def losses(report) -> list[float]:
+    return [entry["loss"] for entry in report.history if "loss" in entry]
+
+
+@pytest.mark.parametrize("student", ["encoder", "decoder"])
+def test_gradient_checkpointing_runs_layers_again_and_changes_no_loss(
+    student, encoder_start, decoder_start, lists, tmp_path, monkeypatch
+):
+    train, settings, start = {
+        "encoder": (train_encoder, EncoderSettings, encoder_start),
+        "decoder": (train_decoder, DecoderSettings, decoder_start),
+    }[student]
+    used = []
+    original = modeling_utils.checkpoint
+
+    def counting(*args, **kwargs):
+        used.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(modeling_utils, "checkpoint", counting)
+    found = []
+    for again in (False, True):
+        chosen = settings(max_tokens=24, precision="fp32", trainer=QUICK | {"gradient_checkpointing": again})
+        found.append(losses(train(start, lists, [], chosen, tmp_path / f"{again}")))
+        assert bool(used) == again
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+def tensorboard_scalars(folder) -> dict[str, list[float]]:
+    """Scalars by tag, read from TensorBoard's own files: length, checksum, event, checksum, and so on."""
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2", reason="the dev extra is not installed")
+    found: dict[str, list[float]] = {}
+    for path in folder.rglob("events.out.tfevents.*"):
+        content = path.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            event = event_pb2.Event.FromString(content[12 : 12 + length])
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    found.setdefault(value.tag, []).append(value.simple_value)
+            content = content[12 + length + 4 :]
+    return found
+
+
+def test_a_tracker_gets_every_loss_and_its_files_outlive_the_checkpoints(encoder_start, lists, tmp_path):
+    pytest.importorskip("tensorboardX", reason="the dev extra is not installed")
+    trainer = QUICK | {"report_to": "tensorboard"}
+    settings = EncoderSettings(max_tokens=24, precision="fp32", trainer=trainer)
+    report = train_encoder(encoder_start, lists, [], settings, tmp_path / "student")
+    scalars = tensorboard_scalars(tmp_path / "student" / "runs")
+    assert scalars["train/loss"] == pytest.approx(losses(report))
+    assert scalars["train/term_control"] and not list(tmp_path.glob("*.checkpoints"))
+
+
+def test_an_argument_that_the_library_does_not_know_is_refused_before_training(encoder_start):
+    with pytest.raises(ValidationError, match="gradient_chekpointing"):
+        EncoderSettings(trainer={"gradient_chekpointing": True})
