@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from bm25s.stopwords import STOPWORDS_EN_PLUS
 from datasets import Dataset
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, field_validator
 from sentence_transformers import CrossEncoder
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -15,6 +14,8 @@ from students import StudentError
 from students.dev import DevList
 from students.losses import RankNetLoss, TermControlLoss
 from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
+from students.terms import known_language
 from students.training import (
     Progress,
     TrainingReport,
@@ -33,18 +34,26 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "weight_decay": 0.01,
 }
 
-STOP_WORDS = {"none": frozenset[str](), "english": frozenset(STOPWORDS_EN_PLUS)}
-
 
 class EncoderSettings(TrainingSettings):
-    """How the encoder student is trained."""
+    """How the encoder student is trained.
+
+    Term control compares words by their English stems, English stop words left out, unless `language` says otherwise.
+    """
 
     term_control_weight: NonNegativeFloat = Field(
         0.5, description="factor (lambda) of the term control layer's RankNet; 0 trains without the layer"
     )
-    stop_words: Literal["none", "english"] = Field(
-        "english", description="words that never count as a match in term control"
+    language: str = Field(
+        "english",
+        description="stems and stop words by which term control compares words: a Snowball stemmer's language, korean "
+        "(kiwipiepy where it is installed, else rules), korean_particles (rules alone), or none",
     )
+
+    @field_validator("language")
+    @classmethod
+    def _language_is_known(cls, name: str) -> str:
+        return known_language(name)
 
 
 def train_encoder(
@@ -101,4 +110,5 @@ def _objective(cross_encoder: CrossEncoder, settings: EncoderSettings) -> nn.Mod
         return RankNetLoss(cross_encoder)
     config: Any = cross_encoder.config
     layer = TermControlLayer(config.hidden_size, config.num_attention_heads, config.intermediate_size)
-    return TermControlLoss(cross_encoder, layer, settings.term_control_weight, STOP_WORDS[settings.stop_words])
+    terms = TermMatcher(cross_encoder.tokenizer, settings.language)
+    return TermControlLoss(cross_encoder, layer, settings.term_control_weight, terms)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from students.scoring_head import apply_scoring_head
-from students.term_control import TermControlLayer, matching_positions
+from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
 
 PAIRS_PER_PASS = 16
 
@@ -82,17 +83,17 @@ class TermControlLoss(nn.Module):
         model: the cross-encoder to train; an encoder of a family that `apply_scoring_head` knows.
         layer: the term control layer, of the model's hidden size.
         weight: factor of the second term; the methods call it lambda.
-        stop_words: normalised words that never count as a match.
+        terms: selects the document tokens that the layer sees; made for the model's tokenizer.
 
     Source: RRADistill (arXiv 2410.18097), as fixed in our own definition of the term control layer.
     """
 
-    def __init__(self, model: CrossEncoder, layer: TermControlLayer, weight: float, stop_words: frozenset[str]) -> None:
+    def __init__(self, model: CrossEncoder, layer: TermControlLayer, weight: float, terms: TermMatcher) -> None:
         super().__init__()
         self.model = model
         self.layer = layer
         self.weight = weight
-        self.stop_words = stop_words
+        self.terms = terms
 
     def forward(
         self, inputs: list[list[Any]], labels: list[Tensor], prompt: str | None = None, task: str | None = None
@@ -113,10 +114,9 @@ class TermControlLoss(nn.Module):
     def _scores(self, pairs: list[Pair], task: str | None) -> Tensor:
         """The model's own scores and the layer's, (2, pairs)."""
         features = _features(self.model, pairs, None, task)
-        model = extract_model_from_parallel(self.model)
-        encoder, special_ids = model.transformers_model, frozenset(model.tokenizer.all_special_ids)
+        encoder = extract_model_from_parallel(self.model).transformers_model
         positions = [
-            matching_positions(encoding, query, document, self.stop_words, special_ids)
+            self.terms.positions(encoding, query, document)
             for encoding, (query, document) in zip(features.encodings, pairs, strict=True)
         ]
         with _last_hidden_state(encoder.base_model) as states:

@@ -9,6 +9,7 @@ from sentence_transformers.cross_encoder.losses import RankNetLoss as LibraryRan
 from students.losses import RankNetLoss, TermControlLoss, ranknet
 from students.scoring import Reranker
 from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
 
 WORDS = [f"w{number}" for number in range(90)]
 
@@ -99,7 +100,8 @@ def test_a_batch_of_several_passes_is_scored_in_order(encoder_start):
 
 def term_control(start: str, weight: float = 1.0) -> TermControlLoss:
     torch.manual_seed(1)
-    return TermControlLoss(CrossEncoder(start).eval(), TermControlLayer(32, 4, 64).eval(), weight, frozenset({"the"}))
+    model = CrossEncoder(start).eval()
+    return TermControlLoss(model, TermControlLayer(32, 4, 64).eval(), weight, TermMatcher(model.tokenizer, "english"))
 
 
 INPUTS = [["the w1", "w2 w3"], [["w1 w9", "w4 w1 w5"], ["w2", "w7 w8", "w3 w2"]]]

@@ -12,6 +12,7 @@ from sentence_transformers import CrossEncoder
 from students.encoder import EncoderSettings
 from students.losses import TermControlLoss
 from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
 from students.training import TrainingRequest, UntrainedStudent, train_student
 
 
@@ -25,7 +26,7 @@ def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: in
         model = CrossEncoder(start)
         # without dropout, so that the number of processes changes nothing but the order of sums
         layer = TermControlLayer(32, 4, 64, dropout=0.0)
-        objectives.append(TermControlLoss(model, layer, 0.5, frozenset({"the"})))
+        objectives.append(TermControlLoss(model, layer, 0.5, TermMatcher(model.tokenizer, "english")))
         return UntrainedStudent(objectives[0], lambda: model.transformers_model)
 
     trainer = {
