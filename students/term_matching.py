@@ -85,13 +85,15 @@ class TermMatcher:
         side = _Side(1, ids, parts, offsets, self._unselected)
         found, others = [], []
         for start, end, form, stem in self._words(side, document):
-            source, reason = wanted.by_form.get(form), "word"
+            source = wanted.by_form.get(form)
+            reason: Reason = "word"
             if source is None:
                 source, reason = wanted.by_stem.get(stem), "stem"
             if source is None:
                 others.append((start, end))
             elif positions := side.within(start, end):
-                reason = "same id" if side.ids_at(positions) in wanted.by_ids else reason
+                if side.ids_at(positions) in wanted.by_ids:
+                    reason = "same id"
                 found.append(Match(start, end, positions, reason, *source))
         return sorted([*found, *_by_ids_alone(side, others, wanted)])
 

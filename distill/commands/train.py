@@ -38,11 +38,15 @@ def encoder(
     random: _Random = 2,
     min_confidence: _MinConfidence = None,
     max_tokens: _MaxTokens = 256,
+    language: Annotated[
+        str, typer.Option(help="of term control's stems and stop words; see distill terms")
+    ] = "english",
 ) -> None:
     """Train a cross-encoder with term control."""
     from distill.recipe import EncoderSection, ListSection
+    from students.terms import known_language
 
-    section = EncoderSection(start=start, max_tokens=max_tokens)
+    section = EncoderSection(start=start, max_tokens=max_tokens, language=known_language(language))
     _train(
         section,
         collection,
