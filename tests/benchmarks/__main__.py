@@ -15,10 +15,12 @@ from rich.console import Console
 
 from tests.benchmarks.gpu_teacher import gpu_teacher
 from tests.benchmarks.head_search import head_search_seconds
+from tests.benchmarks.korean_terms import korean_terms
 from tests.benchmarks.labels import label_overhead
 from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
 from tests.benchmarks.teacher import teacher_cost
+from tests.benchmarks.term_selection import term_selection
 
 OUT = Path("benchmarks.jsonl")
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -26,6 +28,8 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "gpu_teacher": gpu_teacher,
     "head_search": head_search_seconds,
     "students": student_speed,
+    "term_selection": term_selection,
+    "korean_terms": korean_terms,
     "labels": lambda: [label_overhead()],
     "quickstart": lambda: [quickstart_seconds()],
 }

@@ -197,6 +197,7 @@ def test_padding_changes_nothing_on_either_side(tokenizer):
 def test_special_tokens_written_in_the_texts_are_never_selected(tokenizer):
     assert words(tokenizer, "[SEP] sep", "[SEP] sep") == ["sep"]
     assert words(tokenizer, "[SEP]", "sep [SEP]") == []
+    assert words(tokenizer, "numpy [SEP] arrays", "numpy [SEP] x [CLS] array") == ["numpy", "array"]
 
 
 def test_reasons_are_same_id_then_word_then_stem(tokenizer):
