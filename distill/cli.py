@@ -20,6 +20,7 @@ from distill.commands.first_stage import first_stage
 from distill.commands.label import label
 from distill.commands.rank import rank
 from distill.commands.run import run
+from distill.commands.terms import terms
 from distill.commands.train import app as train
 from distill.errors import ModelError, RecipeError
 from labeling import LabelingError
@@ -40,6 +41,7 @@ app.add_typer(teacher.app, name="teacher")
 app.command()(label)
 app.add_typer(labels.app, name="labels")
 app.add_typer(train, name="train")
+app.command()(terms)
 app.command()(rank)
 app.command()(evaluate)
 app.command()(export)

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from bm25s.stopwords import STOPWORDS_EN_PLUS
 from datasets import Dataset
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, field_validator
 from sentence_transformers import CrossEncoder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -16,6 +15,8 @@ from students.losses import LOSSES
 from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective, TermControlObjective
 from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
+from students.terms import known_language
 from students.training import (
     Progress,
     TrainingReport,
@@ -34,18 +35,26 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "weight_decay": 0.01,
 }
 
-STOP_WORDS = {"none": frozenset[str](), "english": frozenset(STOPWORDS_EN_PLUS)}
-
 
 class EncoderSettings(TrainingSettings):
-    """How the encoder student is trained."""
+    """How the encoder student is trained.
+
+    Term control compares words by their English stems, English stop words left out, unless `language` says otherwise.
+    """
 
     term_control_weight: NonNegativeFloat = Field(
         0.5, description="factor (lambda) of the loss on the term control layer's scores; 0 trains without the layer"
     )
-    stop_words: Literal["none", "english"] = Field(
-        "english", description="words that never count as a match in term control"
+    language: str = Field(
+        "english",
+        description="stems and stop words by which term control compares words: a Snowball stemmer's language, korean "
+        "(kiwipiepy where it is installed, else rules), korean_particles (rules alone), or none",
     )
+
+    @field_validator("language")
+    @classmethod
+    def _language_is_known(cls, name: str) -> str:
+        return known_language(name)
 
 
 def train_encoder(
@@ -117,5 +126,5 @@ def _objective(cross_encoder: CrossEncoder, settings: EncoderSettings) -> ListOb
     # DistilBERT calls the width of its feed-forward part hidden_dim
     width = getattr(config, "intermediate_size", None) or config.hidden_dim
     layer = TermControlLayer(config.hidden_size, config.num_attention_heads, width)
-    stop_words = STOP_WORDS[settings.stop_words]
-    return TermControlObjective(cross_encoder, loss, layer, settings.term_control_weight, stop_words)
+    terms = TermMatcher(cross_encoder.tokenizer, settings.language)
+    return TermControlObjective(cross_encoder, loss, layer, settings.term_control_weight, terms)

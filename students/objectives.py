@@ -16,7 +16,8 @@ from students.dataset import ListBatch, list_batch
 from students.losses import ListLoss, mean_over_lists
 from students.passages import best_of, cut, passages_of
 from students.scoring_head import apply_scoring_head, check_family
-from students.term_control import TermControlLayer, matching_positions
+from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class TermControlObjective(ListObjective):
         loss: of one list; both terms are this loss.
         layer: the term control layer, of the model's hidden size.
         weight: factor of the second term; the methods call it lambda.
-        stop_words: normalised words that never count as a match.
+        selection: selects the document tokens that the layer sees; made for the model's tokenizer.
         pass_tokens: see `ListObjective`.
 
     Raises:
@@ -91,21 +92,20 @@ class TermControlObjective(ListObjective):
         loss: ListLoss,
         layer: TermControlLayer,
         weight: float,
-        stop_words: frozenset[str],
+        selection: TermMatcher,
         pass_tokens: int | None = None,
     ) -> None:
         super().__init__(model, loss, pass_tokens)
         check_family(model.config)
         self.layer = layer
         self.weight = weight
-        self.stop_words = stop_words
+        self.selection = selection
 
     def pair_scores(self, batch: PairBatch) -> Tensor:
         """The model's own scores and the layer's, (2, pairs)."""
-        model = extract_model_from_parallel(self.model)
-        encoder, special_ids = model.transformers_model, frozenset(model.tokenizer.all_special_ids)
+        encoder = extract_model_from_parallel(self.model).transformers_model
         positions = [
-            matching_positions(encoding, query, document, self.stop_words, special_ids)
+            self.selection.positions(encoding, query, document)
             for encoding, (query, document) in zip(batch.encodings, batch.pairs, strict=True)
         ]
         with _last_hidden_state(encoder.base_model) as states:

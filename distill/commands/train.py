@@ -52,12 +52,17 @@ def encoder(
     confidence_weight: _ByConfidence = False,
     passage_tokens: _PassageTokens = None,
     passage_overlap: _PassageOverlap = 0,
+    language: Annotated[
+        str, typer.Option(help="of term control's stems and stop words; see distill terms")
+    ] = "english",
 ) -> None:
     """Train a cross-encoder with term control."""
     from distill.recipe import EncoderSection, ListSection
+    from students.terms import known_language
 
     section = EncoderSection(
-        start=start, max_tokens=max_tokens, loss=loss, confidence_weight=confidence_weight,
+        start=start, max_tokens=max_tokens, language=known_language(language), loss=loss,
+        confidence_weight=confidence_weight,
         passages=_passages(passage_tokens, passage_overlap, max_tokens),
     )  # fmt: skip
     _train(

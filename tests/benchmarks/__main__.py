@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.benchmarks.gpu_teacher import gpu_teacher
 from tests.benchmarks.head_search import head_search_seconds
+from tests.benchmarks.korean_terms import korean_terms
 from tests.benchmarks.label_memory import label_memory
 from tests.benchmarks.label_store import label_store
 from tests.benchmarks.labels import label_overhead
@@ -22,6 +23,7 @@ from tests.benchmarks.query_log import tail_query_cost
 from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
 from tests.benchmarks.teacher import teacher_cost
+from tests.benchmarks.term_selection import term_selection
 
 OUT = Path("benchmarks.jsonl")
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -29,6 +31,8 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "gpu_teacher": gpu_teacher,
     "head_search": head_search_seconds,
     "students": student_speed,
+    "term_selection": term_selection,
+    "korean_terms": korean_terms,
     "labels": lambda: [label_overhead()],
     "label_store": label_store,
     "query_log": tail_query_cost,

@@ -13,6 +13,7 @@ from students.objectives import ListObjective, TermControlObjective
 from students.passages import PassageSettings, best_of, cut
 from students.scoring import Reranker
 from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
 
 SETTINGS = PassageSettings(tokens=4, overlap=1)
 LONG = "w1  w2, w3 w4 w5 w6\nw7 w8 w9"
@@ -98,7 +99,7 @@ def test_the_training_loss_is_that_of_the_best_passages(model, term_control):
     objective = ListObjective(model, LOSSES["ranknet"])
     if term_control:
         layer = TermControlLayer(32, 4, 64).eval()
-        objective = TermControlObjective(model, LOSSES["ranknet"], layer, 1.0, frozenset())
+        objective = TermControlObjective(model, LOSSES["ranknet"], layer, 1.0, TermMatcher(model.tokenizer, "none"))
     loss = objective(inputs, labels)
     torch.testing.assert_close(loss["base"] if term_control else loss, expected / 2, rtol=1e-4, atol=1e-4)
 

@@ -1,45 +1,6 @@
-import pytest
 import torch
 
-from students.term_control import TermControlLayer, matching_positions, normalised
-
-STOP_WORDS = frozenset({"the"})
-SPECIAL_IDS = frozenset(range(5))
-
-
-def positions(tokenizer, query: str, document: str) -> list[int]:
-    encoded = tokenizer([query], [document], padding="max_length", max_length=20)
-    return matching_positions(encoded.encodings[0], query, document, STOP_WORDS, SPECIAL_IDS)
-
-
-def test_matching_words_are_selected_in_the_document_only(encoder_tokenizer):
-    # [CLS] w1 w2 [SEP] w3 w2 w1 w2 [SEP]: the document begins at 4
-    assert positions(encoder_tokenizer, "w1 w2", "w3 w2 w1 w2") == [5, 6, 7]
-
-
-def test_stop_words_punctuation_and_special_tokens_never_match(encoder_tokenizer):
-    assert positions(encoder_tokenizer, "the w1 :", "the : w2") == []
-
-
-def test_words_outside_the_vocabulary_match_by_form_and_not_by_the_unknown_token(encoder_tokenizer):
-    # [CLS] zeta [SEP] other Zeta [SEP]; both sides are [UNK]
-    assert positions(encoder_tokenizer, "zeta", "other Zeta") == [4]
-
-
-def test_width_and_case_are_normalised():
-    assert normalised("ＮumPy") == normalised("NUMPY") == "numpy"
-
-
-@pytest.mark.embedded
-def test_pieces_of_a_word_are_selected_together(embedded_encoder):
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(embedded_encoder)
-    query, document = "What is NumPy?", "numpy arrays: what is fast"
-    encoded = tokenizer(query, document)
-    chosen = matching_positions(encoded.encodings[0], query, document, frozenset({"what", "is"}), frozenset())
-    tokens = encoded.tokens()
-    assert [tokens[i] for i in chosen] == ["nu", "##mp", "##y"]
+from students.term_control import TermControlLayer
 
 
 def layer() -> TermControlLayer:

@@ -13,6 +13,7 @@ from students.encoder import EncoderSettings
 from students.losses import ranknet
 from students.objectives import TermControlObjective
 from students.term_control import TermControlLayer
+from students.term_matching import TermMatcher
 from students.training import TrainingRequest, UntrainedStudent, train_student
 
 
@@ -27,7 +28,8 @@ def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: in
         # passes of two or three pairs: the processes, whose lists differ in length, need not have as many of them;
         # without dropout, so that the number of processes changes nothing but the order of sums
         layer = TermControlLayer(32, 4, 64, dropout=0.0)
-        objectives.append(TermControlObjective(model, ranknet, layer, 0.5, frozenset({"the"}), pass_tokens=20))
+        selection = TermMatcher(model.tokenizer, "english")
+        objectives.append(TermControlObjective(model, ranknet, layer, 0.5, selection, pass_tokens=20))
         return UntrainedStudent(objectives[0], lambda: model.transformers_model)
 
     trainer = {
