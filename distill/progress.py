@@ -41,11 +41,10 @@ def progress_bar(console: Console, title: str, unit: str) -> Iterator[Advance]:
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as display:
         task = display.add_task(title, total=None, rate="", left="", note="")
-        started = time.monotonic()
+        pace = _Pace(unit)
 
         def advance(done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
-            elapsed = time.monotonic() - started
-            rate, left = _rate(done - stood, elapsed, unit), _left(done, total, stood, elapsed)
+            rate, left = pace.read(done - stood, total - done, time.monotonic())
             display.update(task, completed=done, total=total, rate=rate, left=left, note=note)
 
         yield advance
@@ -53,27 +52,37 @@ def progress_bar(console: Console, title: str, unit: str) -> Iterator[Advance]:
 
 class _PlainLines:
     def __init__(self, console: Console, title: str, unit: str) -> None:
-        self._console, self._title, self._unit = console, title, unit
-        self._started = self._last = time.monotonic()
+        self._console, self._title = console, title
+        self._pace = _Pace(unit)
+        self._last = time.monotonic()
 
     def __call__(self, done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
         now = time.monotonic()
+        rate, left = self._pace.read(done - stood, total - done, now)
         if now - self._last < _PLAIN_INTERVAL:
             return
         self._last = now
-        elapsed = now - self._started
-        rate, left = _rate(done - stood, elapsed, self._unit), _left(done, total, stood, elapsed)
-        shown = [f"{done} of {total}", rate, f"{left or 'unknown'} left", *([note] if note else [])]
+        shown = [f"{done} of {total}", *([rate, f"{left} left"] if rate else []), *([note] if note else [])]
         self._console.print(f"  {self._title}: {', '.join(shown)}", highlight=False, soft_wrap=True)
 
 
-def _rate(done: int, seconds: float, unit: str) -> str:
-    return f"{done / seconds:.1f} {unit}/s" if seconds > 0 else ""
+class _Pace:
+    """Rate and time left since the first unit was done: what came before it, such as loading a model, comes once."""
 
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._first: tuple[int, float] | None = None
 
-def _left(done: int, total: int, stood: int, seconds: float) -> str:
-    """Time left at the rate of what was done here; empty where nothing was."""
-    return duration(seconds / (done - stood) * (total - done)) if done > stood else ""
+    def read(self, done: int, to_do: int, now: float) -> tuple[str, str]:
+        """Rate and time left as shown, both empty where nothing is known yet; ``done`` are the units done here."""
+        if self._first is None:
+            self._first = (done, now)
+        count, seconds = done - self._first[0], now - self._first[1]
+        if count <= 0 or seconds <= 0:
+            return "", ""
+        rate = count / seconds
+        shown = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
+        return f"{shown} {self._unit}/s", duration(to_do / rate)
 
 
 def duration(seconds: float) -> str:

@@ -24,16 +24,18 @@ def test_a_duration_has_two_units(seconds, shown):
 
 
 def test_without_a_terminal_there_are_plain_lines_whose_rate_leaves_out_what_stood(monkeypatch):
-    now = iter([0.0, 5.0, 20.0, 100.0])
+    now = iter([0.0, 60.0, 65.0, 80.0, 160.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     written = io.StringIO()
     with progress_bar(Console(file=written, width=40), "labels", "lists") as advance:
-        advance(900, 1000, stood=900)  # 5 s after the start: too early for a line
-        advance(910, 1000, stood=900, note="1 failed")  # 10 lists in 20 s; 90 to go
-        advance(950, 1000, stood=900)  # 50 in 100 s; 50 to go
+        advance(901, 1000, stood=900)  # the first list, after a minute of loading
+        advance(902, 1000, stood=900)  # 5 s after the last line: too early for one
+        advance(911, 1000, stood=900, note="1 failed")  # 10 lists in 20 s; 89 to go
+        advance(951, 1000, stood=900)  # 50 in 100 s; 49 to go
     assert written.getvalue().splitlines() == [
-        "  labels: 910 of 1000, 0.5 lists/s, 3 min left, 1 failed",
-        "  labels: 950 of 1000, 0.5 lists/s, 1 min 40 s left",
+        "  labels: 901 of 1000",
+        "  labels: 911 of 1000, 0.5 lists/s, 2 min 58 s left, 1 failed",
+        "  labels: 951 of 1000, 0.5 lists/s, 1 min 38 s left",
     ]
 
 
