@@ -51,9 +51,8 @@ class VocabularyHead(nn.Module):
 
 
 def _loaded(start: str, config: Any) -> Any:
-    causal, loading = AutoModelForCausalLM.from_pretrained(
-        start, config=config, dtype="float32", output_loading_info=True
-    )
+    loaded: Any = AutoModelForCausalLM.from_pretrained(start, config=config, dtype="float32", output_loading_info=True)
+    causal, loading = loaded
     head = causal.get_output_embeddings()
     name = next(name for name, module in causal.named_modules() if module is head)
     if f"{name}.weight" in loading["missing_keys"]:
