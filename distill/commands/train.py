@@ -92,13 +92,20 @@ def decoder(
     confidence_weight: _ByConfidence = False,
     passage_tokens: _PassageTokens = None,
     passage_overlap: _PassageOverlap = 0,
+    label_weight: Annotated[float, typer.Option(help="weight of learning to say yes or no behind a pair", min=0)] = 0,
+    reason_weight: Annotated[
+        float, typer.Option(help="weight of learning to name the evidence of the best documents behind that", min=0)
+    ] = 0,
 ) -> None:
     """Train a small language model with a ranking head, by LoRA, merged when saved."""
     from distill.recipe import DecoderSection, ListSection
 
+    if passage_tokens is not None and (label_weight or reason_weight):
+        raise typer.BadParameter("--label-weight and --reason-weight are for whole documents, not --passage-tokens")
     section = DecoderSection(
         start=start, layers=layers, max_tokens=max_tokens, loss=loss, confidence_weight=confidence_weight,
         passages=_passages(passage_tokens, passage_overlap, max_tokens),
+        label_weight=label_weight, reason_weight=reason_weight,
     )  # fmt: skip
     _train(
         section,

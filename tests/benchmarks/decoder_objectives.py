@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from datasets import Dataset
+from transformers.utils import logging
 
 from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, Qrels, Run
@@ -69,18 +70,21 @@ def main(
     max_steps: Annotated[int, typer.Option(help="to try the script; below 1: two epochs")] = -1,
 ) -> None:
     """Train every objective with every seed, and print the figures and each objective's difference from the first."""
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     loaded = read_beir(collection)
     train = cut_lists(training_lists(loaded, labels, ListSection(random=RANDOM)), lists, documents)
     held = held_lists(loaded, run, split, candidates, queries)
     out.mkdir(parents=True, exist_ok=True)
+    same: dict[str, Any] = {"layers": layers, "max_tokens": max_tokens}
+    if max_steps > 0:
+        same["trainer"] = {"max_steps": max_steps}
+    check_sizes(out, {**same, "start": start, "lists": len(train), "documents": documents, "measured": list(held.run)})
     plain = out / "start"
     if not plain.exists():
         save_first_layers(ModelReference.parse(start), layers, plain)
     objectives = [(0.0, 0.0), (label_weight, 0.0), (0.0, reason_weight), (label_weight, reason_weight)]
     figures: dict[Objective, list[dict[str, Any]]] = {objective: [] for objective in objectives}
-    same: dict[str, Any] = {"layers": layers, "max_tokens": max_tokens}
-    if max_steps > 0:
-        same["trainer"] = {"max_steps": max_steps}
     # seed by seed, so that an ablation that is cut short has compared all objectives on whole seeds
     for seed in range(seeds):
         for label, reason in objectives:
@@ -90,6 +94,14 @@ def main(
     print(f"as given: {MEASURE} {np.mean(held.per_query(held.run)):.4f}")
     for objective in objectives:
         print(summary(objective, figures[objective], figures[objectives[0]]))
+
+
+def check_sizes(out: Path, sizes: dict[str, Any]) -> None:
+    """Figures of other sizes in the same folder would be taken for these."""
+    file, text = out / "sizes.json", json.dumps(sizes)
+    if file.exists() and file.read_text() != text:
+        raise typer.BadParameter(f"{out} holds figures of other sizes, see {file}; choose another folder")
+    file.write_text(text)
 
 
 def cut_lists(whole: Dataset, lists: int, documents: int) -> Dataset:
@@ -122,6 +134,7 @@ def figure(plain: Path, train: Dataset, held: Held, settings: DecoderSettings, o
         known: dict[str, Any] = json.loads(file.read_text())
         return known
     student = out / name
+    shutil.rmtree(student, ignore_errors=True)
     begun = time.perf_counter()
     report = train_decoder(str(plain), train, [], settings, student)
     seconds = time.perf_counter() - begun
