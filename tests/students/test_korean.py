@@ -34,7 +34,7 @@ def test_particles_are_taken_off(word, stem):
     assert particle_stem(word) == stem
 
 
-NOUNS = "작가 국가 마을 가을 사과 효과 회의 제도 도로 놀이 아들 대만 부인 나이 에 은"
+NOUNS = "작가 국가 마을 가을 사과 효과 회의 제도 도로 놀이 아들 대만 부인 나이 에 은 평론가 건축가"
 
 
 @pytest.mark.parametrize("word", NOUNS.split())

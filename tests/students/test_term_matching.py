@@ -149,6 +149,10 @@ def test_scripts_without_spaces_match_by_token(tokenizer):
     # whatever the tokenizer makes of the four characters, it makes the same on both sides
     assert "".join(words(tokenizer, "人工智能", "人工智能", "none")) == "人工智能"
     assert words(tokenizer, "人", "大小 多少", "none") == []
+    # a character that is several tokens, one for each byte, is one match
+    encoding = encoded(tokenizer, "冬瓜", "冬瓜")
+    spans = [match[:2] for match in TermMatcher(tokenizer, "none").matches(encoding, "冬瓜", "冬瓜")]
+    assert spans and len(spans) == len(set(spans))
 
 
 def test_what_is_cut_off_counts_on_neither_side(tokenizer):
@@ -216,6 +220,10 @@ def test_accents_that_the_tokenizer_drops_match_by_id():
     query, document = "naive", "so naïve 人 😀"
     (match,) = matcher.matches(encoded(tokenizer, query, document), query, document)
     assert (document[match.start : match.end], match.reason) == ("naïve", "same id")
+    # one match, though the token that the word begins with comes twice in it
+    query, document = "cafe1-cafe1", "café1-café1"
+    (match,) = matcher.matches(encoded(tokenizer, query, document), query, document)
+    assert (match.start, match.end, match.reason) == (0, len(document), "same id")
     # the unknown token stands for all of these
     assert matcher.matches(encoded(tokenizer, "Ωμέγα", "Ψ"), "Ωμέγα", "Ψ") == []
 
