@@ -21,5 +21,7 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 def suitable_budget(device: torch.device) -> int:
     """Tokens of a forward pass that suit the device."""
-    # on a processor small batches stay in its caches: a third faster at 1,024 tokens than at 4,096 (MiniLM, one core)
+    # On a processor small batches stay in its caches. MiniLM on one core: scoring is a third faster at 1,024 tokens
+    # than at 4,096; training on 44 pairs of up to 225 tokens takes 4.7 s at 1,024, 7.2 s at 4,096, and 6.4 s with
+    # 16 pairs a pass.
     return 1024 if device.type == "cpu" else 16_384

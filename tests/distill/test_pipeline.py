@@ -20,6 +20,7 @@ from distill.pipeline import RecipeRun, run_recipe
 from distill.recipe import load_recipe
 from distill.stages.candidates import pre_ranked
 from distill.stages.evaluation import SYSTEMS
+from labeling.store import load_manifest
 
 STAGES = [
     "collection", "first_stage", "teacher", "labels", "encoder", "decoder", "evaluation",
@@ -58,6 +59,13 @@ def test_every_stage_leaves_a_manifest(finished):
         assert manifest["peak_memory_mib"] > 0
         assert manifest["versions"]["torch"]
     assert not list(finished.glob("*.partial"))
+
+
+def test_a_student_comes_with_its_curves_and_names_its_teacher(finished):
+    teacher = load_manifest(finished / "labels" / "lists")["teacher"]
+    for name in ("encoder", "decoder"):
+        assert (finished / name / "curves.png").read_bytes().startswith(b"\x89PNG")
+        assert teacher in (finished / "export" / name / "model" / "README.md").read_text()
 
 
 def test_no_query_has_two_roles_and_the_teacher_labels_none_it_was_fitted_on(finished):
