@@ -23,7 +23,6 @@ from tests.benchmarks.query_log import tail_query_cost
 from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
 from tests.benchmarks.teacher import teacher_cost
-from tests.benchmarks.term_selection import term_selection
 
 OUT = Path("benchmarks.jsonl")
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -31,7 +30,6 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "gpu_teacher": gpu_teacher,
     "head_search": head_search_seconds,
     "students": student_speed,
-    "term_selection": term_selection,
     "korean_terms": korean_terms,
     "labels": lambda: [label_overhead()],
     "label_store": label_store,
