@@ -23,6 +23,7 @@ from tests.benchmarks.query_log import tail_query_cost
 from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
 from tests.benchmarks.teacher import teacher_cost
+from tests.benchmarks.term_selection import term_selection
 
 OUT = Path("benchmarks.jsonl")
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "label_store": label_store,
     "query_log": tail_query_cost,
     "label_memory": label_memory,
+    "term_selection": term_selection,
     "quickstart": lambda: [quickstart_seconds()],
 }
 
