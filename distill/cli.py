@@ -58,7 +58,7 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from here")
+        errors.print("interrupted; run the same command again, what it has finished on disk is not done twice")
         sys.exit(130)
     except _NAMED_ERRORS as error:
         errors.print("[red]error:[/red]", escape(str(error)), highlight=False, soft_wrap=True)

@@ -33,7 +33,7 @@ FEATURES = Features(
 
 _COLUMNS = (
     "query_id", "query_hash", "doc_id", "doc_hash", "score", "rank", "group", "evidence_start", "evidence_end",
-    "confidence", "status",
+    "reason", "confidence", "status",
 )  # fmt: skip
 
 # Lists that are Python objects at once while a dataset is built; the rest is Arrow's.
@@ -57,6 +57,7 @@ class LabelList:
     labels: list[float]
     groups: list[Group]
     evidence: list[tuple[int, int] | None]
+    reasons: list[str | None]
     confidence: float | None
     scores: list[float | None]
     ranks: list[int | None]
@@ -100,6 +101,7 @@ def _label_list(rows: list[dict[str, Any]], pool: list[str], random: int, seed: 
         labels=grades(groups, places) + [0.0] * len(drawn),
         groups=groups + ["random"] * len(drawn),
         evidence=[_evidence(row) for row in ordered] + unknown,
+        reasons=[row["reason"] for row in ordered] + unknown,
         confidence=ordered[0]["confidence"],
         scores=[row["score"] for row in ordered] + unknown,
         ranks=places + unknown,
@@ -122,7 +124,8 @@ def labels_dataset(
     """One row per list for training: ``query_id, query, doc_ids, docs, labels, groups, evidence, confidence``.
 
     ``docs`` stand best first. ``labels`` are grades, see :func:`labeling.label_lists.grades`: equal where the teacher
-    sees no difference. ``evidence`` is the text the teacher looked at, empty where it named none; ``confidence`` is
+    sees no difference. ``evidence`` is the reason written for a document, else the sentence that the teacher
+    looked at, empty where there is neither; ``confidence`` is
     that of the list, see :class:`labeling.judge.Judgment`. In texts, U+FFFD stands for a surrogate without its other
     half, which Arrow cannot hold.
 
@@ -161,7 +164,8 @@ def _dataset_row(
         "labels": labels.labels,
         "groups": labels.groups,
         "evidence": [
-            well_formed(doc[slice(*span)]) if span else "" for doc, span in zip(docs, labels.evidence, strict=True)
+            reason or (well_formed(doc[slice(*span)]) if span else "")
+            for doc, span, reason in zip(docs, labels.evidence, labels.reasons, strict=True)
         ],
         "confidence": labels.confidence,
     }

@@ -24,6 +24,7 @@ class EvidenceJudge:
         return [
             {"score": float(count), "missing": count == 0, "confidence": 0.5 if query == "red fox" else None}
             | ({"evidence": (document.rfind(". ") + 2 if ". " in document else 0, len(document))} if count == 2 else {})
+            | ({"reason": "it is at sea"} if document == "deep sea" else {})
             for count, document in zip(shared, documents, strict=True)
         ]
 
@@ -62,7 +63,7 @@ def test_the_dataset_by_hand(folder):
             "docs": ["blue sea", "deep sea", "old hen"],
             "labels": [3.0, 2.0, 1.0],
             "groups": ["ranked", "ranked", "missing"],
-            "evidence": ["blue sea", "", ""],
+            "evidence": ["blue sea", "it is at sea", ""],
             "confidence": None,
         },
     ]
