@@ -170,7 +170,7 @@ def _carry_out(run: RecipeRun, stage: Stage, expected: str, console: Console) ->
         manifest["inputs"] = list(stage.inputs)
         manifest.update(stage.fill(run, folder, advance))
     summary = manifest.get("summary", "finished")
-    console.print(f"  {summary}, {time.perf_counter() - started:.1f} s", highlight=False)
+    console.print(f"  {summary}, {time.perf_counter() - started:.1f} s", highlight=False, soft_wrap=True)
 
 
 def _claim(folder: Path) -> None:
