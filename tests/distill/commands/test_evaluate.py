@@ -46,12 +46,12 @@ def test_each_query_is_written_to_csv(files):
 
 
 def test_the_table_gives_queries_depth_recall_and_means(files, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
-    output = run(files / "good.run", "--qrels", files / "qrels", "--measure", "RR@10")
+    monkeypatch.chdir(files)  # a short name, as a wide cell would be folded
+    output = run("good.run", "--qrels", "qrels", "--measure", "RR@10")
     header, row = ([cell.strip() for cell in line.strip("┃│\n ").replace("┃", "│").split("│")]
                    for line in output.splitlines() if line.startswith(("┃", "│")))  # fmt: skip
     assert header == ["run", "n", "in run", "depth", "R@depth", "RR@10"]
-    assert row == [str(files / "good.run"), "2", "1", "2", "0.5000", "0.5000"]
+    assert row == ["good.run", "2", "1", "2", "0.5000", "0.5000"]
 
 
 def test_faults_are_named_before_anything_is_written(files):
