@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset
 from pydantic import Field, NonNegativeFloat, field_validator
@@ -15,7 +15,7 @@ from students.losses import LOSSES
 from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective, TermControlObjective
 from students.term_control import TermControlLayer
-from students.term_matching import TermMatcher
+from students.term_matching import EveryToken, TermMatcher
 from students.terms import known_language
 from students.training import (
     Progress,
@@ -44,6 +44,11 @@ class EncoderSettings(TrainingSettings):
 
     term_control_weight: NonNegativeFloat = Field(
         0.5, description="factor (lambda) of the loss on the term control layer's scores; 0 trains without the layer"
+    )
+    term_selection: Literal["matching", "all"] = Field(
+        "matching",
+        description="document tokens that the term control layer sees: those of the query's words, or all, to measure "
+        "what the selection is worth",
     )
     language: str = Field(
         "english",
@@ -126,5 +131,6 @@ def _objective(cross_encoder: CrossEncoder, settings: EncoderSettings) -> ListOb
     # DistilBERT calls the width of its feed-forward part hidden_dim
     width = getattr(config, "intermediate_size", None) or config.hidden_dim
     layer = TermControlLayer(config.hidden_size, config.num_attention_heads, width)
-    terms = TermMatcher(cross_encoder.tokenizer, settings.language)
-    return TermControlObjective(cross_encoder, loss, layer, settings.term_control_weight, terms)
+    matching = settings.term_selection == "matching"
+    selection = TermMatcher(cross_encoder.tokenizer, settings.language) if matching else EveryToken()
+    return TermControlObjective(cross_encoder, loss, layer, settings.term_control_weight, selection)

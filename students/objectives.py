@@ -17,7 +17,7 @@ from students.losses import ListLoss, mean_over_lists
 from students.passages import best_of, cut, passages_of
 from students.scoring_head import apply_scoring_head, check_family
 from students.term_control import TermControlLayer
-from students.term_matching import TermMatcher
+from students.term_matching import TokenSelection
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class TermControlObjective(ListObjective):
         loss: ListLoss,
         layer: TermControlLayer,
         weight: float,
-        selection: TermMatcher,
+        selection: TokenSelection,
         pass_tokens: int | None = None,
     ) -> None:
         super().__init__(model, loss, pass_tokens)

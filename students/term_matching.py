@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from tokenizers import Encoding
 from transformers import PreTrainedTokenizerBase
@@ -31,6 +31,21 @@ class Match(NamedTuple):
     reason: Reason
     query_start: int
     query_end: int
+
+
+class TokenSelection(Protocol):
+    """Says which of a pair's document tokens the term control layer sees."""
+
+    def positions(self, encoding: Encoding, query: str, document: str) -> list[int]:
+        """Positions of these tokens in the encoded pair (query, document), in order."""
+
+
+class EveryToken:
+    """Selects the whole document: what remains of the term control layer without term selection."""
+
+    def positions(self, encoding: Encoding, query: str, document: str) -> list[int]:
+        """Positions of all the document's tokens; see `TokenSelection`."""
+        return [place for place, part in enumerate(encoding.sequence_ids) if part == 1]
 
 
 class TermMatcher:

@@ -9,8 +9,9 @@ from students import StudentError
 from students.losses import LOSSES, mean_over_lists, ranknet
 from students.objectives import ListObjective, TermControlObjective
 from students.scoring import Reranker
+from students.scoring_head import apply_scoring_head
 from students.term_control import TermControlLayer
-from students.term_matching import TermMatcher
+from students.term_matching import EveryToken, TermMatcher
 
 WORDS = [f"w{number}" for number in range(90)]
 INPUTS = [["the w1", "w2 w3"], [["w1 w9", "w4 w1 w5"], ["w2", "w7 w8", "w3 w2"]]]
@@ -81,6 +82,23 @@ def test_gradients_reach_the_encoder_through_the_term_control_layer(spread_start
     deep = model.bert.encoder.layer[0].output.dense.weight
     for parameter in (deep, model.classifier.weight, *objective.layer.parameters()):
         assert parameter.grad.abs().sum() > 0
+
+
+def test_without_selection_the_layer_sees_the_whole_document(spread_start):
+    objective = term_control(spread_start)
+    objective.selection = EveryToken()
+    model, tokenizer = objective.model.transformers_model, objective.model.tokenizer
+    scores = []
+    for query, documents in zip(*INPUTS, strict=True):
+        for document in documents:
+            encoded = tokenizer(query, document, return_tensors="pt")
+            states = model.base_model(**encoded).last_hidden_state
+            # the document's tokens stand between the two separators
+            first, last = (encoded["input_ids"][0] == tokenizer.sep_token_id).nonzero().flatten().tolist()
+            seen = torch.cat([states[:, :1], states[:, first + 1 : last]], dim=1)
+            scores.append(apply_scoring_head(model, objective.layer.layer(seen)[:, :1]).view(()))
+    expected = mean_over_lists(ranknet, torch.stack(scores), LABELS)
+    torch.testing.assert_close(objective(INPUTS, LABELS)["term_control"], expected)
 
 
 def test_a_prompt_is_refused(spread_start):

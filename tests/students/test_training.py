@@ -128,3 +128,12 @@ def test_checkpoints_of_another_training_are_not_resumed(student, lists, tmp_pat
         student(lists, [], tmp_path / "student", break_at(5), **quick())
     report = student(lists, [], tmp_path / "student", seed=7, **quick())
     assert report.resumed_from is None
+
+
+def test_term_selection_concerns_the_layer_s_loss_alone(encoder_start, lists, tmp_path):
+    first = {}
+    for selection in ("matching", "all"):
+        settings = EncoderSettings(term_selection=selection, **quick(max_steps=1))
+        first[selection] = train_encoder(encoder_start, lists, [], settings, tmp_path / selection).history[0]
+    assert first["matching"]["base"] == first["all"]["base"]
+    assert first["matching"]["term_control"] != first["all"]["term_control"]
