@@ -1,0 +1,164 @@
+"""Gathers what a comparison's report tells, from runs, judgments and what else a user has at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from distill.collections.collection import Collection, Qrels, Run
+from distill.collections.trec import ranking
+from distill.evaluation.agreement import Agreement, agreement
+from distill.evaluation.changes import QueryChange, largest_changes
+from distill.evaluation.comparison import compare
+from distill.evaluation.dossier import DEPTHS, Dossier, SystemFacts
+from distill.evaluation.measures import DEFAULT_MEASURES, candidate_recall, evaluate, mean_measures
+from distill.evaluation.paired import RESAMPLES
+from distill.evaluation.slices import SliceTable, by_column, by_first_stage, by_length, by_terms, by_traffic
+from distill.evaluation.verdict import verdict
+from distill.stages.candidates import judgments_from
+from labeling.formats import label_lists
+
+LABELS_RELEVANT = 3
+"""So many of a teacher's first documents count as relevant where its labels stand in for judgments."""
+
+
+@dataclass(frozen=True)
+class ComparisonRequest:
+    """What is compared, and by what.
+
+    Args:
+        title: names the comparison.
+        runs: by name.
+        qrels: judgments.
+        judgments: where these come from, in words.
+        system: name of the run that may be shipped.
+        reference: name of the run that it is to beat.
+        measures: the deciding one first.
+        from_teacher: the judgments are a teacher's.
+        first_stage: name of the run that the candidates come from, which gives slices by its success.
+        collection: gives texts, and slices by length and terms.
+        language: of the terms.
+        columns: values of the queries by column, each a slice.
+        traffic: how often each query was asked.
+        teacher: the teacher's ranking, to agree with.
+        teacher_again: its ranking of the same candidates in another order.
+        milliseconds: per query, by system.
+        resamples: of the tests.
+        seed: of the tests.
+    """
+
+    title: str
+    runs: Mapping[str, Run]
+    qrels: Qrels
+    judgments: str
+    system: str
+    reference: str
+    measures: Sequence[str] = DEFAULT_MEASURES
+    from_teacher: bool = False
+    first_stage: str | None = None
+    collection: Collection | None = None
+    language: str = "english"
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    traffic: Mapping[str, float] = field(default_factory=dict)
+    teacher: Run | None = None
+    teacher_again: Run | None = None
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    resamples: int = RESAMPLES
+    seed: int = 0
+
+
+def dossier_of(request: ComparisonRequest) -> Dossier:
+    """Compare the runs and gather the rest.
+
+    Raises:
+        DataError: fewer than two runs or judged queries, an unknown measure, or the collection lacks a query or a
+            document.
+    """
+    compared = compare(
+        request.runs, request.qrels, request.measures, _slices(request), request.resamples, request.seed
+    )  # fmt: skip
+    worst, best = largest_changes(compared, request.runs, request.qrels, request.system, request.reference)
+    queries, documents = _texts(request.collection, [*worst, *best])
+    return Dossier(
+        title=request.title,
+        comparison=compared,
+        system=request.system,
+        reference=request.reference,
+        verdict=verdict(compared, request.system, request.reference, request.from_teacher),
+        judgments=request.judgments,
+        from_teacher=request.from_teacher,
+        facts={name: _facts(run, request.qrels, request.milliseconds.get(name)) for name, run in request.runs.items()},
+        worst=worst,
+        best=best,
+        agreements=_agreements(request),
+        ceiling=None if request.teacher is None or request.teacher_again is None
+        else agreement(request.teacher, request.teacher_again),
+        teacher=None if request.teacher is None else "teacher",
+        queries=queries,
+        documents=documents,
+        first_stage=request.first_stage,
+    )  # fmt: skip
+
+
+def labels_as_judgments(folder: Path, relevant: int = LABELS_RELEVANT) -> tuple[Qrels, Run]:
+    """A label folder's lists as judgments, their first documents graded ``relevant`` down to 1, and as a run.
+
+    Raises:
+        LabelingError: the folder holds no finished labels.
+    """
+    # places and not scores make the run, as documents that were not ranked have places but no score to compare
+    ranked = {
+        found.query_id: {
+            doc_id: -float(place)
+            for doc_id, place, group in zip(found.doc_ids, found.ranks, found.groups, strict=True)
+            if place is not None and group == "ranked"
+        }
+        for found in label_lists(folder)
+    }
+    kept = {query_id: scores for query_id, scores in ranked.items() if scores}
+    return judgments_from(kept, relevant), kept
+
+
+def _slices(request: ComparisonRequest) -> SliceTable:
+    judged, found = request.qrels, SliceTable()
+    if request.traffic:
+        found |= by_traffic({query: often for query, often in request.traffic.items() if query in judged})
+    if request.collection is not None:
+        found |= by_length({query_id: request.collection.query(query_id) for query_id in judged})
+        found |= by_terms(request.collection, judged, request.language)
+    if request.first_stage is not None:
+        found |= by_first_stage(request.runs[request.first_stage], judged)
+    for name, cells in request.columns.items():
+        found |= by_column(name, cells)
+    return found
+
+
+def _facts(run: Run, qrels: Qrels, milliseconds: float | None) -> SystemFacts:
+    measures = {depth: f"nDCG@{depth}" for depth in DEPTHS}
+    means = mean_measures(evaluate(run, qrels, list(measures.values())))
+    first = {query_id: ranking(run.get(query_id, {}))[:10] for query_id in qrels}
+    shares = [np.mean([doc in qrels[query_id] for doc in found]) for query_id, found in first.items() if found]
+    return SystemFacts(
+        judged=float(np.mean(shares)) if shares else 0.0,
+        recall=candidate_recall(run, qrels),
+        depth=max((len(scores) for scores in run.values()), default=0),
+        by_depth={depth: means[name] for depth, name in measures.items()},
+        milliseconds=milliseconds,
+    )
+
+
+def _agreements(request: ComparisonRequest) -> dict[str, Agreement]:
+    teacher = request.teacher
+    return {} if teacher is None else {name: agreement(run, teacher) for name, run in request.runs.items()}
+
+
+def _texts(collection: Collection | None, changes: Sequence[QueryChange]) -> tuple[dict[str, str], dict[str, str]]:
+    """Texts of the changed queries and of their documents; a judged document may be missing from the collection."""
+    if collection is None:
+        return {}, {}
+    moved = {movement.doc_id for change in changes for movement in change.movements}
+    queries = {change.query_id: collection.query(change.query_id) for change in changes}
+    return queries, {doc_id: collection.text(doc_id) for doc_id in moved if doc_id in collection.documents}
