@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from distill.collections.collection import DataError
 from distill.commands import data, labels, teacher
+from distill.commands.compare import compare
 from distill.commands.evaluate import evaluate
 from distill.commands.export import export
 from distill.commands.first_stage import first_stage
@@ -44,6 +45,7 @@ app.add_typer(train, name="train")
 app.command()(terms)
 app.command()(rank)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(export)
 
 # Errors that name a user's file, key or model; anything else is a fault of ours and keeps its traceback.

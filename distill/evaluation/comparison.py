@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -64,6 +64,15 @@ class Contrast:
         """Whether the difference stands after Holm's correction, at 5 %."""
         return self.p_holm < LEVEL
 
+    def mirrored(self) -> Contrast:
+        """The same with the two systems changed over."""
+        return replace(
+            self, system=self.reference, reference=self.system,
+            system_mean=self.reference_mean, reference_mean=self.system_mean,
+            difference=-self.difference, low=-self.high, high=-self.low,
+            effect_size=-self.effect_size, wins=self.losses, losses=self.wins,
+        )  # fmt: skip
+
     @property
     def small(self) -> bool:
         """Whether the slice has too few queries to say much."""
@@ -93,16 +102,19 @@ class Comparison:
     absent: Mapping[str, tuple[str, ...]]
 
     def contrast(self, system: str, reference: str, measure: str | None = None, part: str = ALL_QUERIES) -> Contrast:
-        """One contrast; the deciding measure and all queries unless told otherwise.
+        """One contrast, in either direction; the deciding measure and all queries unless told otherwise.
 
         Raises:
             KeyError: there is none such.
         """
-        key = system, reference, measure or self.measures[0], part
+        wanted = measure or self.measures[0], part
         for found in self.contrasts:
-            if (found.system, found.reference, found.measure, found.slice) == key:
-                return found
-        raise KeyError(key)
+            if (found.measure, found.slice) == wanted:
+                if (found.system, found.reference) == (system, reference):
+                    return found
+                if (found.system, found.reference) == (reference, system):
+                    return found.mirrored()
+        raise KeyError((system, reference, *wanted))
 
     def mean(self, system: str, measure: str | None = None) -> float:
         """A system's mean over all judged queries."""

@@ -16,6 +16,7 @@ SliceTable = dict[str, frozenset[str]]
 
 RARE_DOCUMENTS = 10
 HIT_DEPTH = 10
+MOST_VALUES = 20
 
 
 def by_traffic(frequencies: Mapping[str, float]) -> SliceTable:
@@ -119,10 +120,16 @@ def read_columns(path: Path, queries: Iterable[str]) -> dict[str, dict[str, str]
 
 
 def by_column(name: str, cells: Mapping[str, str]) -> SliceTable:
-    """A slice for each value of a column."""
+    """A slice for each value of a column.
+
+    Raises:
+        DataError: it has more than `MOST_VALUES`, as numbers and free text have.
+    """
     parts = defaultdict(set)
     for query_id, cell in cells.items():
         parts[cell].add(query_id)
+    if len(parts) > MOST_VALUES:
+        raise DataError(f"column {name!r} has {len(parts)} different values; at most {MOST_VALUES} make slices")
     return {f"{name}: {cell}": frozenset(parts[cell]) for cell in sorted(parts)}
 
 

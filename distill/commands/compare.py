@@ -1,0 +1,190 @@
+"""`distill compare`: two or more runs against the same judgments, to a decision that stands up to a sceptic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from distill.collections.collection import Qrels, Run
+    from distill.evaluation.dossier import Dossier
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="TREC runs, PATH or NAME=PATH; the one to beat first")],
+    out: Annotated[Path, typer.Option(help="folder to write the report and its figures into")],
+    qrels: Annotated[Path | None, typer.Option(help="judgments, BEIR's or TREC's columns")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="label folder that stands in for --qrels, and for --teacher")
+    ] = None,
+    from_teacher: Annotated[bool, typer.Option("--from-teacher", help="--qrels are a teacher's, not people's")] = False,
+    measure: Annotated[list[str] | None, typer.Option(help="as nDCG@10; the first decides; repeatable")] = None,
+    system: Annotated[str | None, typer.Option(help="run that may be shipped; default: the last")] = None,
+    reference: Annotated[str | None, typer.Option(help="run that it is to beat; default: the first")] = None,
+    first_stage: Annotated[str | None, typer.Option(help="name of the run that candidates come from")] = None,
+    collection: Annotated[Path | None, typer.Option(help="BEIR folder: texts, and slices by length and terms")] = None,
+    language: Annotated[str, typer.Option(help="of stems and stop words in slices by terms")] = "english",
+    columns: Annotated[
+        Path | None, typer.Option(help="CSV with query_id and columns, each of which makes slices")
+    ] = None,
+    frequency: Annotated[
+        str | None, typer.Option(help="column of --columns: how often a query is asked; slices head, torso and tail")
+    ] = None,
+    teacher: Annotated[Path | None, typer.Option(help="the teacher's run, to measure agreement with")] = None,
+    teacher_again: Annotated[
+        Path | None, typer.Option(help="its run under another order of the candidates: the ceiling of agreement")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="of the report; default: the two runs' names")] = None,
+    resamples: Annotated[int, typer.Option(help="of the randomisation test and the bootstrap", min=100)] = 10_000,
+    seed: Annotated[int, typer.Option(help="of both")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the report's files in --out")] = False,
+) -> None:
+    """Compare runs query by query: tests, intervals, slices, changed queries; a verdict, a page and all figures.
+
+    Every judged query counts for every run, with 0 where a run lacks it.
+    """
+    from distill.collections.beir import read_beir
+    from distill.collections.collection import DataError
+    from distill.collections.trec import read_run
+    from distill.evaluation.measures import DEFAULT_MEASURES
+    from distill.report.comparison_files import refuse_existing_report, write_comparison
+    from distill.stages.comparison import ComparisonRequest, dossier_of
+    from students.terms import known_language
+
+    refuse_existing_report(out, overwrite)
+    read = _runs(runs)
+    judged, judgments, teacher_run = _judgments(qrels, labels, teacher)
+    cells, traffic = _columns(columns, frequency, judged)
+    names = list(read)
+    system, reference = _named("--system", system, names, names[-1]), _named("--reference", reference, names, names[0])
+    if system == reference:
+        raise DataError(
+            f"{system} cannot be compared with itself; choose --system and --reference among {', '.join(names)}"
+        )
+    request = ComparisonRequest(
+        title=title or f"{system} against {reference}",
+        runs=read,
+        qrels=judged,
+        judgments=judgments,
+        system=system,
+        reference=reference,
+        measures=measure or DEFAULT_MEASURES,
+        from_teacher=from_teacher or labels is not None,
+        first_stage=None if first_stage is None else _named("--first-stage", first_stage, names, ""),
+        collection=None if collection is None else read_beir(collection),
+        language=known_language(language),
+        columns=cells,
+        traffic=traffic,
+        teacher=teacher_run,
+        teacher_again=None if teacher_again is None else read_run(teacher_again),
+        resamples=resamples,
+        seed=seed,
+    )
+    dossier = dossier_of(request)
+    write_comparison(dossier, out)
+    _show(dossier, out, Console())
+
+
+def _runs(references: list[str]) -> dict[str, Run]:
+    """The runs by name: what stands before ``=``, else the file's name without its suffix."""
+    from distill.collections.collection import DataError
+    from distill.collections.trec import read_run
+
+    read: dict[str, Run] = {}
+    for text in references:
+        name, given, path = text.rpartition("=")
+        # a path may hold a = of its own
+        if not given or Path(text).exists():
+            name, path = Path(text).stem, text
+        if not name or name in read:
+            raise DataError(f"{text}: two runs cannot both be called {name!r}; give one another NAME=PATH")
+        read[name] = read_run(Path(path))
+    if len(read) < 2:
+        raise DataError(f"{references[0]}: one run; a comparison needs at least two")
+    return read
+
+
+def _judgments(qrels: Path | None, labels: Path | None, teacher: Path | None) -> tuple[Qrels, str, Run | None]:
+    """Judgments, where they come from, and the teacher's run if there is one."""
+    from distill.collections.trec import read_qrels, read_run
+    from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
+
+    if (qrels is None) == (labels is None):
+        raise typer.BadParameter("give --qrels with judgments, or --labels with a teacher's labels in their place")
+    given = None if teacher is None else read_run(teacher)
+    if labels is None:
+        assert qrels is not None
+        return read_qrels(qrels), str(qrels), given
+    judged, ranked = labels_as_judgments(labels)
+    return judged, f"{labels}: the teacher's first {LABELS_RELEVANT} documents of each query", given or ranked
+
+
+def _columns(
+    path: Path | None, frequency: str | None, judged: Qrels
+) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
+    """Cells of the queries by column, and their frequencies."""
+    from distill.collections.collection import DataError
+    from distill.evaluation.slices import frequencies, read_columns
+
+    if path is None:
+        if frequency is not None:
+            raise typer.BadParameter("--frequency names a column of --columns, which is not given")
+        return {}, {}
+    cells = read_columns(path, judged)
+    if frequency is None:
+        return cells, {}
+    if frequency not in cells:
+        raise DataError(f"{path}:1: no column {frequency!r}; there are {', '.join(cells) or 'none beside query_id'}")
+    return cells, frequencies(path, cells.pop(frequency))
+
+
+def _named(option: str, name: str | None, names: list[str], default: str) -> str:
+    from distill.collections.collection import DataError
+
+    if name is not None and name not in names:
+        raise DataError(f"{option} {name!r}: no run is called so; accepted are {', '.join(names)}")
+    return name or default
+
+
+def _show(dossier: Dossier, out: Path, console: Console) -> None:
+    """The verdict, a row a run, and where the rest is."""
+    found = dossier.comparison
+    title = f"{len(found.queries)} judged queries; diff: {found.measures[0]} minus that of {dossier.reference}"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("run", overflow="fold")
+    for heading in (*found.measures, "judged", "diff", "95 %", "p"):
+        table.add_column(heading, justify="right")
+    for name in found.systems:
+        facts = dossier.facts[name]
+        row = [escape(name), *(_short(found.mean(name, measure)) for measure in found.measures), f"{facts.judged:.0%}"]
+        if name != dossier.reference:
+            against = found.contrast(name, dossier.reference)
+            ends = f"{_short(against.low, '+')} {_short(against.high, '+')}"
+            row += [
+                _short(against.difference, "+"),
+                ends,
+                "<.001" if against.p_holm < 0.001 else _short(against.p_holm),
+            ]
+        table.add_row(*row)
+    console.print(table)
+    for name, absent in found.absent.items():
+        if absent:
+            shown = ", ".join(absent[:10]) + (" ..." if len(absent) > 10 else "")
+            console.print(
+                f"{name} lacks {len(absent)} judged queries, which count as 0: {shown}",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )
+    console.print(dossier.verdict, style="bold", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"{out}: report.html, comparison.json, contrasts.csv, per_query.csv", highlight=False, soft_wrap=True)
+
+
+def _short(figure: float, sign: str = "") -> str:
+    """Three digits without the zero before the point, as tables of measures are printed."""
+    return f"{figure:{sign}.3f}".replace("0.", ".", 1)
