@@ -26,7 +26,7 @@ LEVEL = 0.05
 
 # Resamples that stand in memory at once.
 _BATCH = 1_000
-# Sums that differ by less are taken for equal, as scipy's permutation_test does.
+# Sums that differ by less than this share of what they are sums of are taken for equal.
 _TOLERANCE = 100 * float(np.finfo(np.float64).eps)
 
 
@@ -77,9 +77,8 @@ def paired(differences: Matrix, resamples: int = RESAMPLES, seed: int = 0) -> Pa
     # columns without any spread have no t; a constant difference is certain, none at all is none
     constant = spread <= _TOLERANCE * np.abs(mean)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p_t = stats.ttest_1samp(differences, 0.0, axis=0).pvalue
-        effect = mean / spread
-    p_t = np.where(constant, np.where(mean == 0, 1.0, 0.0), p_t)
+        effect = np.where(constant, np.where(mean == 0, 0.0, np.sign(mean) * np.inf), mean / spread)
+    p_t = 2 * stats.t.sf(np.abs(effect) * queries**0.5, queries - 1)
     p_randomisation = _randomisation(differences, resamples, np.random.default_rng(seed))
     low, high = _bootstrap(differences, resamples, np.random.default_rng(seed))
     return Paired(
@@ -89,7 +88,7 @@ def paired(differences: Matrix, resamples: int = RESAMPLES, seed: int = 0) -> Pa
         p_randomisation=p_randomisation,
         p_t=p_t,
         p_value=p_randomisation if _all_counted(queries, resamples) else p_t,
-        effect_size=np.where(constant, np.sign(mean) * np.where(mean == 0, 0.0, np.inf), effect),
+        effect_size=effect,
         detectable=detectable_effect(queries) * spread,
     )
 
@@ -117,7 +116,7 @@ def _randomisation(differences: Matrix, resamples: int, generator: np.random.Gen
     """Two-sided p-values, as `scipy.stats.permutation_test` counts them for samples of differences."""
     queries = len(differences)
     observed = differences.sum(axis=0)
-    tolerance = _TOLERANCE * np.abs(observed)
+    tolerance = _TOLERANCE * np.abs(differences).sum(axis=0)
     exact = _all_counted(queries, resamples)
     smaller, larger = np.zeros(len(observed)), np.zeros(len(observed))
     for signs in _all_signs(queries) if exact else _random_signs(queries, resamples, generator):

@@ -20,15 +20,15 @@ def verdict(comparison: Comparison, system: str, reference: str, from_teacher: b
     if found.certain:
         outcome = f"{system} is {'better' if found.difference > 0 else 'worse'} than {reference}: {figures}; {tests}"
     else:
+        no = "no" if from_teacher else "No"
         outcome = (
-            f"no difference is shown between {system} and {reference}: {figures}; {tests}; so many queries show a "
+            f"{no} difference is shown between {system} and {reference}: {figures}; {tests}; so many queries show a "
             f"difference of {found.detectable:.3f} in four experiments of five"
         )
     few = f"; fewer than {SMALL} queries prove little" if found.small else ""
-    whose = "by a teacher's labels, not people's judgments, " if from_teacher else ""
-    sentence = f"{whose}{outcome}{few}."
-    # names keep their case, so only a sentence of our own words begins with a capital
-    return sentence if sentence.startswith(system) else sentence[0].upper() + sentence[1:]
+    if from_teacher:
+        return f"By a teacher's labels, not people's judgments, {outcome}{few}."
+    return f"{outcome}{few}."
 
 
 def _difference(found: Contrast) -> str:

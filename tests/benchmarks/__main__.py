@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from tests.benchmarks.compare import compare_seconds
 from tests.benchmarks.gpu_teacher import gpu_teacher
 from tests.benchmarks.head_search import head_search_seconds
 from tests.benchmarks.korean_terms import korean_terms
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "query_log": tail_query_cost,
     "label_memory": label_memory,
     "term_selection": term_selection,
+    "compare": compare_seconds,
     "quickstart": lambda: [quickstart_seconds()],
 }
 

@@ -1,0 +1,130 @@
+"""`distill compare`, run as a user runs it."""
+
+import csv
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from distill.collections.collection import DataError
+from distill.collections.trec import write_qrels, write_run
+from distill.commands.compare import compare
+from distill.evaluation.measures import evaluate, mean_measures
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Thirty judged queries of three documents: the relevant one is second in old.run, first in new.run but for one."""
+    queries = [f"q{i:02}" for i in range(30)]
+    write_qrels({query: {"a": 1, "b": 0} for query in queries}, tmp_path / "qrels")
+    write_run({query: {"a": 1.0, "b": 2.0, "c": 0.5} for query in queries}, tmp_path / "old.run")
+    write_run({query: {"a": 3.0, "b": 2.0, "c": 0.5} for query in queries[1:]}, tmp_path / "new.run")
+    lines = [
+        "query_id,market,often",
+        *(f"{query},{'de' if query < 'q10' else 'kr'},{i}" for i, query in enumerate(queries)),
+    ]
+    (tmp_path / "columns.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments, code=0):
+    """What the command prints; an error of ours is raised, as `cli.main` would see it."""
+    app = typer.Typer()
+    app.command()(compare)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if isinstance(result.exception, DataError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_figures_are_those_of_evaluate_and_the_verdict_is_told(folder):
+    output = run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--first-stage", "old")
+    found = json.loads((folder / "report/comparison.json").read_text())
+    # both runs have documents that are not judged, and new.run lacks a query
+    assert found["means"]["old"]["RR@10"] == pytest.approx(1 / 2)
+    assert found["means"]["new"]["RR@10"] == pytest.approx(29 / 30)
+    assert found["facts"]["new"]["judged"] == pytest.approx(2 / 3)
+    assert found["absent"] == {"old": [], "new": ["q00"]}
+    assert found["verdict"] in output and found["verdict"].startswith("new is better than old: nDCG@10 0.967 against")
+    assert "new lacks 1 judged queries, which count as 0: q00" in output
+    assert found["slices"] == {"all queries": 30, "first stage, relevant document in its first 10": 30}
+
+
+def test_every_figure_of_every_query_is_written(folder):
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--measure", "P@1", "--measure", "AP")
+    rows = list(csv.DictReader((folder / "report/per_query.csv").open(newline="")))
+    assert len(rows) == 60
+    assert rows[1] == {"query_id": "q00", "system": "new", "P@1": "0.0", "AP": "0.0"}
+    assert rows[2] == {"query_id": "q01", "system": "old", "P@1": "0.0", "AP": "0.5"}
+    contrasts = list(csv.DictReader((folder / "report/contrasts.csv").open(newline="")))
+    assert [(row["measure"], row["wins"], row["losses"]) for row in contrasts] == [
+        ("P@1", "29", "0"),
+        ("AP", "29", "1"),
+    ]
+
+
+def test_columns_and_frequencies_make_slices(folder):
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--columns", "columns.csv", "--frequency", "often")
+    slices = json.loads((folder / "report/comparison.json").read_text())["slices"]
+    assert slices["market: de"] == 10 and slices["market: kr"] == 20
+    assert slices["traffic: head"] + slices["traffic: torso"] + slices["traffic: tail"] == 30
+
+
+def test_agreement_with_a_teacher_and_its_ceiling(folder):
+    run("a=old.run", "b=new.run", "--qrels", "qrels", "--out", "report",
+        "--teacher", "new.run", "--teacher-again", "old.run")  # fmt: skip
+    found = json.loads((folder / "report/comparison.json").read_text())
+    assert found["agreement_with_teacher"]["b"]["tau_b"] == pytest.approx(1)
+    # b before a before c against a before b before c
+    assert found["agreement_with_teacher"]["a"]["tau_b"] == pytest.approx(1 / 3)
+    assert found["agreement_of_teacher_with_itself"]["top_1"] == 0
+
+
+def test_an_undefined_figure_is_null_and_not_a_word_that_json_lacks(folder):
+    write_run({f"q{i:02}": {"a": 3.0} for i in range(30)}, folder / "short.run")
+    run("old.run", "short.run", "--qrels", "qrels", "--out", "report", "--teacher", "short.run")
+    text = (folder / "report/comparison.json").read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    assert json.loads(text)["agreement_with_teacher"]["old"]["tau_b"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["old.run"], "old.run: one run; a comparison needs at least two"),
+        (["old.run", "old.run"], "two runs cannot both be called 'old'; give one another NAME=PATH"),
+        (["old.run", "new.run", "--system", "newer"], "--system 'newer': no run is called so; accepted are old, new"),
+        (["old.run", "new.run", "--first-stage", "bm25"], "--first-stage 'bm25': no run is called so"),
+        (["old.run", "new.run", "--system", "old"], "old cannot be compared with itself"),
+        (["old.run", "new.run", "--columns", "columns.csv", "--frequency", "n"], "no column 'n'; there are market, often"),
+        (["old.run", "new.run", "--measure", "DCG"], "measure 'DCG'"),
+    ],
+)  # fmt: skip
+def test_faults_are_named_before_anything_is_written(folder, arguments, message):
+    with pytest.raises(DataError) as error:
+        run(*arguments, "--qrels", "qrels", "--out", "report")
+    assert message in str(error.value)
+    assert not (folder / "report").exists()
+
+
+def test_a_report_is_not_written_over_another(folder):
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report")
+    with pytest.raises(DataError, match=r"exists already"):
+        run("old.run", "new.run", "--qrels", "qrels", "--out", "report")
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--overwrite")
+
+
+def test_there_must_be_judgments_of_one_kind(folder):
+    assert "--qrels" in run("old.run", "new.run", "--out", "report", code=2)
+
+
+def test_means_equal_evaluate(folder):
+    from distill.collections.trec import read_qrels, read_run
+
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report")
+    found = json.loads((folder / "report/comparison.json").read_text())
+    expected = mean_measures(evaluate(read_run(folder / "new.run"), read_qrels(folder / "qrels")))
+    assert found["means"]["new"] == pytest.approx(expected)
