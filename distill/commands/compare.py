@@ -97,8 +97,8 @@ def _runs(references: list[str]) -> dict[str, Run]:
 
     read: dict[str, Run] = {}
     for text in references:
-        name, given, path = text.rpartition("=")
-        # a path may hold a = of its own
+        name, given, path = text.partition("=")
+        # a path without a name may hold a =, too
         if not given or Path(text).exists():
             name, path = Path(text).stem, text
         if not name or name in read:

@@ -83,6 +83,13 @@ def test_agreement_with_a_teacher_and_its_ceiling(folder):
     assert found["agreement_of_teacher_with_itself"]["top_1"] == 0
 
 
+def test_a_path_may_hold_the_sign_that_ends_a_name(folder):
+    (folder / "old.run").rename(folder / "k=5.run")
+    run("k=5.run", "better=new.run", "b=k=5.run", "--qrels", "qrels", "--out", "report")
+    means = json.loads((folder / "report/comparison.json").read_text())["means"]
+    assert list(means) == ["k=5", "better", "b"] and means["k=5"] == means["b"]
+
+
 def test_an_undefined_figure_is_null_and_not_a_word_that_json_lacks(folder):
     write_run({f"q{i:02}": {"a": 3.0} for i in range(30)}, folder / "short.run")
     run("old.run", "short.run", "--qrels", "qrels", "--out", "report", "--teacher", "short.run")

@@ -21,6 +21,9 @@ def test_head_torso_and_tail_each_carry_a_third_of_the_traffic():
     assert {name: len(members) for name, members in found.items()} == {
         "traffic: head": 1, "traffic: torso": 3, "traffic: tail": 30,
     }  # fmt: skip
+    # a query is where the middle of its traffic is: at 14.5, 43, 70.5 and 87 of 90
+    parts = by_traffic({"a": 29.0, "b": 28.0, "c": 27.0, "d": 6.0})
+    assert list(parts.values()) == [{"a"}, {"b"}, {"c", "d"}]
     # queries that were asked equally often are never torn apart
     assert set(map(len, by_traffic(dict.fromkeys("abc", 5.0)).values())) == {0, 3}
 
@@ -36,7 +39,7 @@ def test_terms_are_rare_by_the_documents_that_hold_them():
     texts = {"d1": "sorted arrays of glaciers", "d2": "an array sorts", "d3": "the array"}
     documents = {doc_id: Document(doc_id, "", text) for doc_id, text in texts.items()}
     queries = {"rare": "the glacier", "number": "array 42", "common": "arrays", "unseen": "array zebra"}
-    qrels = {"rare": {"d1": 1}, "number": {"d3": 1}, "common": {"d2": 1, "d3": 0}, "unseen": {"d1": 0}}
+    qrels = {"rare": {"d1": 1, "d3": 1}, "number": {"d3": 1}, "common": {"d2": 1, "d3": 0}, "unseen": {"d1": 0}}
     found = by_terms(Collection("c", documents, queries, {}), qrels, rare=1)
     assert found == {
         "terms: rare, number or code": {"rare", "number"},
