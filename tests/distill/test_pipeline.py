@@ -14,12 +14,15 @@ from sentence_transformers import CrossEncoder
 
 from distill import steps
 from distill.collections.beir import read_beir
+from distill.collections.collection import DataError
 from distill.collections.trec import ranking, read_run
 from distill.errors import RecipeError
 from distill.pipeline import RecipeRun, run_recipe
 from distill.recipe import load_recipe
 from distill.stages.candidates import pre_ranked
+from distill.stages.comparison import dossier_of
 from distill.stages.evaluation import SYSTEMS
+from distill.stages.finished_run import open_finished
 from labeling.store import load_manifest
 
 STAGES = [
@@ -181,3 +184,26 @@ def test_a_run_of_the_users_replaces_bm25(recipe_file, finished, tmp_path):
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text())
     assert metrics["systems"]["first_stage"]["seconds_per_query"] is None
     assert "encoder" not in metrics["systems"]
+
+
+def test_a_finished_run_is_compared_as_it_was_measured(finished):
+    opened = open_finished(finished)
+    assert list(opened.runs) == [name for name in SYSTEMS if name in opened.metrics["systems"]]
+    found = dossier_of(opened.comparison("encoder", systems=["bi_encoder"]))
+    assert found.comparison.systems == ("first_stage", "bi_encoder", "encoder")
+    for name in found.comparison.systems:
+        figures = opened.metrics["systems"][name]
+        assert {m: found.comparison.mean(name, m) for m in opened.metrics["measures"]} == pytest.approx(
+            {measure: figures[measure] for measure in opened.metrics["measures"]}
+        )
+        assert found.facts[name].milliseconds == pytest.approx(1_000 * figures["seconds_per_query"])
+    with pytest.raises(DataError, match="no system 'reranker'; there are first_stage, "):
+        opened.comparison("reranker")
+
+
+def test_only_a_measured_run_is_opened(copy, tmp_path):
+    (copy / "evaluation" / "manifest.json").unlink()
+    with pytest.raises(DataError, match="its evaluation has not finished"):
+        open_finished(copy)
+    with pytest.raises(DataError, match=r"no recipe.yaml; the folder of a `distill run` is accepted"):
+        open_finished(tmp_path)

@@ -1,0 +1,107 @@
+"""A recipe's finished run, opened to be looked at: its texts, rankings and figures, without any model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill import steps
+from distill.artifacts import read_manifest
+from distill.collections.collection import Collection, DataError, Qrels, Run
+from distill.collections.trec import read_run
+from distill.pipeline import RECIPE, RecipeRun
+from distill.recipe import Recipe, load_recipe
+from distill.stages.comparison import ComparisonRequest
+from distill.stages.evaluation import SYSTEMS
+from distill.stages.roles import QueryPlan
+from distill.stages.teacher import METHODS
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a recipe's run left behind.
+
+    Args:
+        folder: of the run.
+        recipe: as it was resolved.
+        collection: its texts and judgments.
+        plan: which query did what.
+        qrels: judgments of the test queries.
+        runs: test rankings by system, the first stage first.
+        metrics: what `metrics.json` holds.
+    """
+
+    folder: Path
+    recipe: Recipe
+    collection: Collection
+    plan: QueryPlan
+    qrels: Qrels
+    runs: dict[str, Run]
+    metrics: dict[str, Any]
+
+    @property
+    def teacher(self) -> str:
+        """The system that judged the labels."""
+        return next(name for name in reversed(METHODS) if name in self.runs)
+
+    def manifest(self, stage: str) -> dict[str, Any]:
+        """What a stage says of itself; empty where it was not carried out."""
+        return read_manifest(self.folder / stage)
+
+    def comparison(self, system: str, reference: str = "first_stage", systems: Sequence[str] = ()) -> ComparisonRequest:
+        """The comparison of two of its systems, others beside them.
+
+        Args:
+            system: the run that may be shipped.
+            reference: the run that it is to beat.
+            systems: others to show; the two named come first and last.
+
+        Raises:
+            DataError: the run has no such system.
+        """
+        names = [reference, *(name for name in systems if name not in (system, reference)), system]
+        unknown = [name for name in names if name not in self.runs]
+        if unknown:
+            raise DataError(f"{self.folder}: no system {unknown[0]!r}; there are {', '.join(self.runs)}")
+        seconds = {name: self.metrics["systems"][name]["seconds_per_query"] for name in names}
+        return ComparisonRequest(
+            title=f"{self.recipe.name}: {system} against {reference}",
+            runs={name: self.runs[name] for name in names},
+            qrels=self.qrels,
+            judgments=f"{self.recipe.name}, {self.recipe.queries.test_split} split",
+            system=system,
+            reference=reference,
+            measures=self.metrics["measures"],
+            first_stage="first_stage" if "first_stage" in names else None,
+            collection=self.collection,
+            language=self.recipe.encoder.language if self.recipe.encoder else "english",
+            teacher=self.runs[self.teacher],
+            milliseconds={name: 1_000 * found for name, found in seconds.items() if found is not None},
+        )
+
+
+def open_finished(folder: Path) -> FinishedRun:
+    """Open the run of a recipe in ``folder``.
+
+    Raises:
+        DataError: it holds no run, or one that was not measured to its end.
+        RecipeError: its recipe cannot be read.
+    """
+    if not (folder / RECIPE).is_file():
+        raise DataError(f"{folder}: no {RECIPE}; the folder of a `distill run` is accepted")
+    if not read_manifest(folder / "evaluation"):
+        raise DataError(f"{folder}: its evaluation has not finished; `distill run` goes on with it")
+    run = RecipeRun(load_recipe(str(folder / RECIPE)), folder)
+    judged = run.collection.split(run.recipe.queries.test_split)
+    rankings = folder / "evaluation" / "runs"
+    return FinishedRun(
+        folder=folder,
+        recipe=run.recipe,
+        collection=run.collection,
+        plan=run.plan,
+        qrels={query_id: judged[query_id] for query_id in run.plan.test},
+        runs={name: read_run(rankings / f"{name}.run") for name in SYSTEMS if (rankings / f"{name}.run").exists()},
+        metrics=steps.read_metrics(folder),
+    )
