@@ -77,12 +77,14 @@ def encoder_figure(
     if file.exists():
         known: dict[str, Any] = json.loads(file.read_text())
         return known
-    student = out / "student"
+    # a folder of its own, as several processes may share the work
+    student = out / f"{name}.student"
     shutil.rmtree(student, ignore_errors=True)
     begun = time.perf_counter()
     report = train_encoder(start, train, [], settings, student)
     seconds = time.perf_counter() - begun
     values = {run: lists.per_query(rerank(student, lists.collection, lists.run)) for run, lists in held.items()}
+    shutil.rmtree(student)
     found = {"values": values, "train_seconds": seconds, "steps": report.steps, "pairs": report.pairs}
     file.write_text(json.dumps(found))
     shown = ", ".join(f"{run} {np.mean(row):.4f}" for run, row in values.items())
