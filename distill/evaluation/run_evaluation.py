@@ -1,4 +1,4 @@
-"""Runs measured against judgments, with what a reader must know beside each mean: depth, candidates, missing queries."""
+"""Runs measured against judgments, with what must be known beside a mean: depth, candidates, what is lacking."""
 
 from __future__ import annotations
 

@@ -85,8 +85,12 @@ def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Adv
     return scored(run, scores)
 
 
-def open_ranker(reference_text: str) -> Reranker | BiEncoder:
+def open_ranker(reference_text: str, device: str | None = None) -> Reranker | BiEncoder:
     """A cross-encoder if the model classifies sequences, else a sentence-transformers bi-encoder.
+
+    Args:
+        reference_text: see `ModelReference.parse`.
+        device: such as "cuda"; the first accelerator, or the processor, where None.
 
     Raises:
         ModelError: the model cannot be found or loaded.
@@ -95,7 +99,9 @@ def open_ranker(reference_text: str) -> Reranker | BiEncoder:
     kinds = load_config(reference).architectures or [""]
     classifies = kinds[0].endswith("ForSequenceClassification")
     try:
-        return Reranker.load(reference.location) if classifies else BiEncoder(reference.location)
+        if classifies:
+            return Reranker.load(reference.location, device=device)
+        return BiEncoder(reference.location, device)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {reference_text!r}: {str(error).strip().splitlines()[0]}") from error
 
