@@ -16,8 +16,9 @@ from distill.collections.trec import ranking
 from distill.errors import ModelError
 from distill.evaluation.latency import LatencyReport, TimedList, measure_latency
 from distill.progress import Advance
+from distill.stages.rankers import open_ranker
 from distill.stages.resident_memory import memory_of
-from distill.stages.students import open_ranker
+from labeling.texts import well_formed
 
 
 def models_latency(
@@ -108,8 +109,9 @@ def _timed(
         if len(documents) >= length:
             break
         documents.update(dict.fromkeys(ranked[query_id]))
-    texts = tuple(collection.text(doc_id) for doc_id in list(documents)[:length])
-    return TimedList(collection.query(order[place]), texts, len(own))
+    # no tokenizer takes half a character
+    texts = tuple(well_formed(collection.text(doc_id)) for doc_id in list(documents)[:length])
+    return TimedList(well_formed(collection.query(order[place])), texts, len(own))
 
 
 def _machine() -> dict[str, Any]:

@@ -35,7 +35,7 @@ def memory_of(model: str, device: str | None, query: str, documents: Sequence[st
 def _measure(model: str, device: str | None, query: str, documents: list[str]) -> MemoryUse:
     import torch
 
-    from distill.stages.students import open_ranker
+    from distill.stages.rankers import open_ranker
 
     open_ranker(model, device).score_pairs(query, documents)
     resident = psutil.Process().memory_info().rss / 2**20
