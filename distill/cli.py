@@ -19,6 +19,7 @@ from distill.commands.evaluate import evaluate
 from distill.commands.export import export
 from distill.commands.first_stage import first_stage
 from distill.commands.label import label
+from distill.commands.latency import latency
 from distill.commands.rank import rank
 from distill.commands.run import run
 from distill.commands.terms import terms
@@ -46,6 +47,7 @@ app.command()(terms)
 app.command()(rank)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(latency)
 app.command()(export)
 
 # Errors that name a user's file, key or model; anything else is a fault of ours and keeps its traceback.

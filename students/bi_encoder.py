@@ -11,10 +11,11 @@ class BiEncoder:
 
     Args:
         model: a folder or hub id that `SentenceTransformer` loads.
+        device: such as "cuda"; the first accelerator, or the processor, where None.
     """
 
-    def __init__(self, model: str | Path) -> None:
-        self._encoder = SentenceTransformer(str(model))
+    def __init__(self, model: str | Path, device: str | None = None) -> None:
+        self._encoder = SentenceTransformer(str(model), device=device)
 
     def score_pairs(self, query: str, documents: Sequence[str]) -> list[float]:
         """Cosine of each document, in [-1, 1], in the order given."""
@@ -22,7 +23,7 @@ class BiEncoder:
 
     def score_many(self, lists: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
         """The same for each (query, documents); every distinct text is encoded once."""
-        texts = list(dict.fromkeys(text for query, documents in lists for text in (query, *documents)))
+        texts = _distinct(lists)
         if not texts:
             return [[] for _ in lists]
         vectors = self._encoder.encode(
@@ -33,3 +34,12 @@ class BiEncoder:
             (vectors[[row[document] for document in documents]] @ vectors[row[query]]).tolist() if documents else []
             for query, documents in lists
         ]
+
+    def count_tokens(self, query: str, documents: Sequence[str]) -> int:
+        """Tokens of the distinct texts that `score_pairs` encodes, as they are cut, without padding."""
+        texts = _distinct([(query, documents)])
+        return int(self._encoder.preprocess(texts)["attention_mask"].sum()) if texts else 0
+
+
+def _distinct(lists: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    return list(dict.fromkeys(text for query, documents in lists if documents for text in (query, *documents)))

@@ -70,9 +70,19 @@ class Reranker:
         best = (max(next(scores) for _ in texts) for texts in passages)
         return [[next(best) for _ in documents] for _, documents in lists]
 
+    def count_tokens(self, query: str, documents: Sequence[str]) -> int:
+        """Tokens of these pairs that `score_pairs` sends through the model, as they are cut, without padding."""
+        passages = list(chain.from_iterable(cut(self.tokenizer, list(documents), self.passages)))
+        if not passages:
+            return 0
+        return sum(map(len, self._encode([query] * len(passages), passages)["input_ids"]))
+
+    def _encode(self, queries: list[str], documents: list[str]) -> Any:
+        return self.tokenizer(queries, documents, truncation=True)
+
     @torch.inference_mode()
     def _scores(self, queries: list[str], documents: list[str]) -> list[float]:
-        encoded = self.tokenizer(queries, documents, truncation=True)
+        encoded = self._encode(queries, documents)
         lengths = [len(ids) for ids in encoded["input_ids"]]
         scores = torch.empty(len(lengths))
         training = self.model.training

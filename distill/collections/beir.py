@@ -29,6 +29,15 @@ def read_beir(folder: Path) -> Collection:
     return Collection(folder.resolve().name, documents, queries, qrels, metadata)
 
 
+def read_queries(place: Path) -> dict[str, str]:
+    """Query texts by id, from a BEIR folder or from its ``queries.jsonl`` (``.gz``) alone; no document is read.
+
+    Raises:
+        DataError: there is no such file, a line is malformed, or an id used twice.
+    """
+    return _read_queries(_packed_or_plain(place, "queries.jsonl") if place.is_dir() else place)[0]
+
+
 def write_beir(collection: Collection, folder: Path) -> None:
     """Write a BEIR folder; a collection that stood there is replaced, once the new one is whole.
 

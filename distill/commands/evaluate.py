@@ -2,64 +2,69 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-
-from distill.collections.collection import Qrels, Run
-from distill.collections.files import refuse_existing, whole_file
-from distill.collections.trec import read_qrels, read_run
-from distill.evaluation.measures import DEFAULT_MEASURES, candidate_recall, mean_measures
-from distill.evaluation.measures import evaluate as evaluate_run
-
-console = Console()
-
-PerQuery = Mapping[str, Mapping[str, float]]
 
 
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(help="TREC run files")],
     qrels: Annotated[Path, typer.Option(help="judgments, BEIR's or TREC's columns")],
-    measure: Annotated[list[str] | None, typer.Option(help="as nDCG@10, or trec_eval's name; repeatable")] = None,
-    per_query: Annotated[Path | None, typer.Option(help="also write every query's figures to this CSV file")] = None,
+    first_stage: Annotated[
+        Path | None, typer.Option(help="the run that the others re-rank: its row comes first, and its candidates count")
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="as nDCG@10, judged@10, or trec_eval's name; repeatable; default: nDCG@10, RR@10, AP"),
+    ] = None,
+    intervals: Annotated[bool, typer.Option("--intervals", help="95 % bootstrap interval under each mean")] = False,
+    per_query: Annotated[
+        Path | None, typer.Option(help="also write every query's figures to this file, .csv or .parquet")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option("--queries", "--collection", help="BEIR folder or queries.jsonl: --per-query gets the texts"),
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="also write what is shown to this file")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
 ) -> None:
-    """Measure runs over all judged queries; one that a run lacks scores 0."""
+    """Measure runs over all judged queries, as `trec_eval -c` does; one that a run lacks scores 0 and is named.
+
+    judged@k, the share of the first k documents that have a judgment, stands beside each nDCG@k; of a list shorter
+    than k it is the share of that list.
+    """
+    from distill.collections.beir import read_queries
+    from distill.collections.collection import DataError
+    from distill.collections.files import refuse_existing, whole_file
+    from distill.collections.trec import read_qrels, read_run
+    from distill.commands.evaluation_displays import show_evaluation
+    from distill.evaluation.measures import DEFAULT_MEASURES, with_judged_share
+    from distill.evaluation.per_query import check_ending, check_texts, write_per_query
+    from distill.evaluation.run_evaluation import evaluate_runs
+
+    for path in (per_query, json_file):
+        if path is not None:
+            refuse_existing(path, overwrite)
     if per_query is not None:
-        refuse_existing(per_query, overwrite)
+        check_ending(per_query)
+    elif queries is not None:
+        raise DataError("--queries gives texts to --per-query FILE, which is not there")
+    measures = with_judged_share(measure or DEFAULT_MEASURES)
     judged = read_qrels(qrels)
-    measures = measure or list(DEFAULT_MEASURES)
-    read = {str(path): read_run(path) for path in runs}
-    scored = {name: evaluate_run(run, judged, measures) for name, run in read.items()}
+    texts = None if queries is None else read_queries(queries)
+    paths = [*([first_stage] if first_stage else []), *runs]
+    read = {str(path): read_run(path) for path in dict.fromkeys(paths)}
+    if intervals and len(judged) < 2:
+        raise DataError(f"{qrels}: {len(judged)} judged queries; --intervals takes at least two")
+    evaluation = evaluate_runs(read, judged, measures, str(first_stage) if first_stage else None, intervals)
     if per_query is not None:
-        _write_per_query(scored, measures, per_query)
-    console.print(_table(read, scored, judged))
-
-
-def _table(runs: Mapping[str, Run], scored: Mapping[str, PerQuery], qrels: Qrels) -> Table:
-    """One row a run: judged queries that it answers, its depth, what its candidates hold, and each mean."""
-    table = Table(title=f"means over all {len(qrels)} judged queries", title_justify="left")
-    table.add_column("run", overflow="fold")
-    measures = list(next(iter(next(iter(scored.values())).values())))
-    for heading in ("n", "in run", "depth", "R@depth", *measures):
-        table.add_column(heading, justify="right")
-    for name, run in runs.items():
-        depth = max((len(scores) for scores in run.values()), default=0)
-        means = mean_measures(scored[name]).values()
-        counts = (str(len(qrels)), str(len(qrels.keys() & run.keys())), str(depth))
-        table.add_row(name, *counts, f"{candidate_recall(run, qrels):.4f}", *(f"{mean:.4f}" for mean in means))
-    return table
-
-
-def _write_per_query(scored: Mapping[str, PerQuery], measures: Sequence[str], path: Path) -> None:
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["run", "query_id", *measures])
-        for name, rows in scored.items():
-            for query_id, row in rows.items():
-                writer.writerow([name, query_id, *(row[measure] for measure in measures)])
+        if texts is not None and queries is not None:
+            check_texts(evaluation, texts, queries)
+        write_per_query(evaluation, per_query, texts)
+    if json_file is not None:
+        with whole_file(json_file) as beside:
+            content = {"judgments": str(qrels), **evaluation.as_json()}
+            beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    show_evaluation(evaluation)

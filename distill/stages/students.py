@@ -8,17 +8,15 @@ from pathlib import Path
 from datasets import Dataset
 
 from distill.collections.collection import Collection, Qrels, Run
-from distill.errors import ModelError
-from distill.models import ModelReference, load_config, save_first_layers
+from distill.models import ModelReference, save_first_layers
 from distill.progress import Advance
 from distill.recipe import DecoderSection, EncoderSection
 from distill.stages.candidates import scored, texts
-from students.bi_encoder import BiEncoder
+from distill.stages.rankers import open_ranker
 from students.decoder import DecoderSettings, train_decoder
 from students.dev import DevList
 from students.encoder import EncoderSettings, train_encoder
 from students.model_card import UNTOLD, Origin
-from students.scoring import Reranker
 from students.training import Progress, TrainingReport
 
 
@@ -83,21 +81,6 @@ def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Adv
         if on_progress is not None:
             on_progress(done, len(lists))
     return scored(run, scores)
-
-
-def open_ranker(reference_text: str) -> Reranker | BiEncoder:
-    """A cross-encoder if the model classifies sequences, else a sentence-transformers bi-encoder.
-
-    Raises:
-        ModelError: the model cannot be found or loaded.
-    """
-    reference = ModelReference.parse(reference_text)
-    kinds = load_config(reference).architectures or [""]
-    classifies = kinds[0].endswith("ForSequenceClassification")
-    try:
-        return Reranker.load(reference.location) if classifies else BiEncoder(reference.location)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"model {reference_text!r}: {str(error).strip().splitlines()[0]}") from error
 
 
 def _train_decoder(

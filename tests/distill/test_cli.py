@@ -131,7 +131,7 @@ def test_help_answers_without_loading_torch():
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "label", "rank", "export", "evaluate", "first-stage", "teacher fit", "teacher adopt",
+    ["run", "label", "rank", "export", "evaluate", "latency", "first-stage", "teacher fit", "teacher adopt",
      "teacher evaluate", "train encoder", "train decoder", "data docstrings", "data show", "data convert",
      "data tail"],
 )  # fmt: skip
