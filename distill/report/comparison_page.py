@@ -19,7 +19,7 @@ from distill.report.comparison_plots import (
 )
 from distill.report.page import figure, percent, write_page
 
-MOST_SLICE_ROWS = 200
+MOST_SLICE_ROWS = 60
 MOST_DOCUMENTS = 12
 MOST_MISSING = 50
 WELL_JUDGED = 0.9
@@ -61,13 +61,12 @@ def write_comparison_page(dossier: Dossier, path: Path) -> None:
 def _plots(dossier: Dossier) -> dict[str, Any]:
     comparison = dossier.comparison
     intervals = intervals_of_means(comparison, dossier.resamples, dossier.seed)
-    pair = dossier.system, dossier.reference, comparison.measures[0]
     return {
-        "measure_panels": measure_panels(comparison, intervals),
+        "measure_panels": measure_panels(dossier, intervals),
         "query_bars": query_bars(dossier),
         "depth_field": depth_field(dossier),
         "latency_field": latency_field(dossier, intervals),
-        "slice_panel": slice_panel([c for c in comparison.contrasts if (c.system, c.reference, c.measure) == pair]),
+        "slice_panel": slice_panel(dossier),
         "agreement_panels": agreement_panels(dossier),
     }
 
@@ -79,12 +78,19 @@ def _contents(plots: dict[str, Any]) -> list[tuple[str, str]]:
         "latency": "Latency", "slices": "Slices", "agreement": "Agreement", "contrasts": "All differences",
         "worst": "Losses", "best": "Gains", "notes": "How this was measured",
     }  # fmt: skip
-    shown = {"depth": "depth_field", "latency": "latency_field", "slices": "slice_panel", "agreement": "agreement_panels"}
+    shown = {
+        "depth": "depth_field",
+        "latency": "latency_field",
+        "slices": "slice_panel",
+        "agreement": "agreement_panels",
+    }
     return [(ident, title) for ident, title in sections.items() if ident not in shown or plots[shown[ident]]]
 
 
 def _main_first(dossier: Dossier, contrasts: list[Contrast]) -> list[Contrast]:
-    return sorted(contrasts, key=lambda row: (row.system, row.reference) != (dossier.system, dossier.reference))
+    """What the page is about first, and no contrast against what is to be beaten the other way round."""
+    turned = [row.mirrored() if row.system == dossier.reference else row for row in contrasts]
+    return sorted(turned, key=lambda row: (row.system, row.reference) != (dossier.system, dossier.reference))
 
 
 def _slice_rows(dossier: Dossier) -> tuple[list[Contrast], str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from distill.evaluation.agreement import Agreement
-from distill.evaluation.comparison import Comparison, Contrast
+from distill.evaluation.comparison import Comparison
 from distill.evaluation.dossier import Dossier
 from distill.evaluation.paired import mean_intervals
 from distill.evaluation.statistics import Interval
@@ -31,15 +31,16 @@ def intervals_of_means(comparison: Comparison, resamples: int, seed: int) -> Int
     return {key: Interval(*found) for key, found in zip(keys, ends, strict=True)}
 
 
-def measure_panels(comparison: Comparison, intervals: Intervals) -> list[Panel]:
+def measure_panels(dossier: Dossier, intervals: Intervals) -> list[Panel]:
     """A panel a measure, a bar a system; all panels share one axis."""
+    comparison = dossier.comparison
     scale = Scale.around([0.0, *(found.high for found in intervals.values())])
     return [
         Panel(
             measure,
             scale,
             [
-                Row(system, found.mean, found.low, found.high, slot)
+                Row(system, found.mean, found.low, found.high, slot, strong=_of_main(dossier, system))
                 for slot, system in enumerate(comparison.systems)
                 for found in [intervals[system, measure]]
             ],
@@ -64,7 +65,7 @@ def query_bars(dossier: Dossier) -> Bars:
         text = dossier.queries.get(name, "") if len(places) == 1 else ""
         tip = f"{name}: {signed(value)} ({figure(other[places].mean())} to {figure(own[places].mean())}) {text}".strip()
         bars.append(Bar(number * width, width, value, tip))
-    return Bars(Scale.around([0.0, *(bar.value for bar in bars)]), bars, grouped)
+    return Bars(Scale.around([0.0, *(bar.value for bar in bars)], ticks=8), bars, grouped)
 
 
 def depth_field(dossier: Dossier) -> Field | None:
@@ -92,15 +93,12 @@ def latency_field(dossier: Dossier, intervals: Intervals) -> Field | None:
     found = {name: intervals[name, comparison.measures[0]] for name in comparison.systems if name in timed}
     up = Scale.around([end for interval in found.values() for end in (interval.low, interval.high)])
     across = Scale.logarithmic(timed.values())
-    lines = [
-        Line(
-            name,
-            comparison.systems.index(name),
-            [Point(across.at(timed[name]), *(100 - up.at(end) for end in (interval.mean, interval.low, interval.high)))],
-            f"{figure(interval.mean)} in {milliseconds(timed[name])}",
-        )
-        for name, interval in found.items()
-    ]
+    lines = []
+    for name, interval in found.items():
+        mean, low, high = (100 - up.at(end) for end in (interval.mean, interval.low, interval.high))
+        note = f"{figure(interval.mean)} in {milliseconds(timed[name])}"
+        point = Point(across.at(timed[name]), mean, low, high)
+        lines.append(Line(name, comparison.systems.index(name), [point], note))
     return Field([(across.at(tick), short(tick)) for tick in across.ticks], up, lines)
 
 
@@ -109,24 +107,20 @@ def milliseconds(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"
 
 
-def slice_panel(contrasts: Sequence[Contrast]) -> Panel | None:
-    """The difference over each slice, the whole first; None where there is but the whole.
-
-    Args:
-        contrasts: of one system, reference and measure.
-    """
+def slice_panel(dossier: Dossier) -> Panel | None:
+    """The difference by the deciding measure over each slice, the whole first; None where there is but the whole."""
+    found = dossier.comparison
+    contrasts = [found.contrast(dossier.system, dossier.reference, part=name) for name in found.slices]
     if len(contrasts) < 2:
         return None
-    rows, before = [], ""
-    for found in contrasts:
-        subject, colon, part = found.slice.partition(": ")
+    rows, before = list[Row](), ""
+    for one in contrasts:
+        subject, colon, part = one.slice.partition(": ")
         heading = subject if colon and subject != before else ""
         before = subject if colon else ""
-        label = part if colon else found.slice
-        rows.append(
-            Row(label, found.difference, found.low, found.high, None, found.queries, found.small, heading)
-        )  # fmt: skip
-    scale = Scale.around([0.0, *(end for found in contrasts for end in (found.low, found.high))], ticks=7)
+        label = part if colon else one.slice
+        rows.append(Row(label, one.difference, one.low, one.high, None, one.queries, one.small, heading))
+    scale = Scale.around([0.0, *(end for one in contrasts for end in (one.low, one.high))], ticks=7)
     return Panel(f"difference in {contrasts[0].measure}", scale, rows, signed=True, line=0.0)
 
 
@@ -145,7 +139,13 @@ def agreement_panels(dossier: Dossier) -> list[Panel]:
 def _agreement_panel(dossier: Dossier, kind: str, title: str, ceiling: Agreement | None) -> Panel:
     systems = dossier.comparison.systems
     rows = [
-        Row(name, getattr(found, kind), slot=systems.index(name) if name in systems else None, queries=found.queries)
+        Row(
+            name,
+            getattr(found, kind),
+            slot=systems.index(name) if name in systems else None,
+            queries=found.queries,
+            strong=_of_main(dossier, name),
+        )
         for name, found in dossier.agreements.items()
     ]
     line = None
@@ -153,3 +153,7 @@ def _agreement_panel(dossier: Dossier, kind: str, title: str, ceiling: Agreement
         line = getattr(ceiling, kind)
         rows.append(Row("the teacher with itself (ceiling)", line, queries=ceiling.queries))
     return Panel(title, Scale.around([0.0, 1.0, *(row.value for row in rows)]), rows, bars=True, line=line)
+
+
+def _of_main(dossier: Dossier, name: str) -> bool:
+    return name in (dossier.system, dossier.reference)

@@ -45,7 +45,7 @@ def write_page(template: str, style: str, script: str, path: Path, **values: Any
         "base-uri 'none'; form-action 'none'"
     )
     page = _environment().get_template(template)
-    text = page.render(policy=policy, style=Markup(style_text), script=Markup(script_text), **values)  # noqa: S704
+    text = page.render(policy=policy, style=Markup(style_text), script=Markup(script_text), **values)
     with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
@@ -56,7 +56,7 @@ def cleaned(text: str) -> str:
 
 
 def cut(text: str, length: int = 400) -> str:
-    """The text's beginning, to the last whole word within ``length`` characters; an ellipsis tells that more follows."""
+    """The text's first whole words within ``length`` characters; an ellipsis tells that more follows."""
     if len(text) <= length:
         return text
     begun = text[:length]

@@ -64,6 +64,7 @@ class Row:
         queries: told beside the label; None for nothing.
         small: whether these are too few.
         heading: stands above the row; empty for none.
+        strong: whether the label is one of those that the page is about.
     """
 
     label: str
@@ -74,6 +75,7 @@ class Row:
     queries: int | None = None
     small: bool = False
     heading: str = ""
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
