@@ -7,6 +7,7 @@ messages of the Chrome DevTools Protocol, each ended by a zero byte: no port, no
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -38,14 +39,20 @@ class Chromium:
         self._number, self._buffer = 0, b""
         to_child, self._write = os.pipe()
         self._read, from_child = os.pipe()
-        # the shell puts the pipe's ends where the browser looks for them; the sandbox needs rights that containers
-        # do not give, and the only page opened is our own
+
+        def place_ends() -> None:
+            # first out of the way of 3 and 4, which one of them may be
+            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_child, from_child)]
+            for end, wanted in zip(ends, (3, 4), strict=True):
+                os.dup2(end, wanted)
+
+        # the sandbox needs rights that containers do not give, and the only pages opened are our own
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{to_child} 4>&{from_child}', "sh", browser, "--headless", "--no-sandbox",
-             "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--no-default-browser-check", "--hide-scrollbars",
-             "--font-render-hinting=none", f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"],
-            pass_fds=(to_child, from_child), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             "--no-default-browser-check", "--hide-scrollbars", "--font-render-hinting=none",
+             f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"],
+            preexec_fn=place_ends, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(to_child)
         os.close(from_child)
@@ -76,8 +83,8 @@ class Chromium:
         self._wait("Page.loadEventFired")
 
     def ask(self, expression: str) -> Any:
-        """What a JavaScript expression gives, as JSON can carry it."""
-        answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        """What a JavaScript expression gives, or promises, as JSON can carry it."""
+        answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")

@@ -29,22 +29,22 @@ HOSTILE = (
 )
 
 
-def dossier(queries: int = 40, names: tuple[str, ...] = NAMES, text: str = "words of no meaning", **more) -> Dossier:
+def dossier(count: int = 40, names: tuple[str, ...] = NAMES, text: str = "words of no meaning", **more) -> Dossier:
     """Later systems are better; the last is compared with the first, which lacks the first query.
 
     Args:
-        queries: so many, each with 12 judged candidates, two of them relevant.
+        count: so many queries, each with 12 judged candidates, two of them relevant.
         names: of the systems.
         text: of every query and document, behind its id.
         more: fields of the dossier to replace.
     """
-    return replace(_made(queries, names, text), **more)
+    return replace(_made(count, names, text), **more)
 
 
 @cache
-def _made(queries: int, names: tuple[str, ...], text: str) -> Dossier:
+def _made(count: int, names: tuple[str, ...], text: str) -> Dossier:
     chance = np.random.default_rng(0)
-    qrels = {f"q{n:03}": {f"d{n}-{i}": int(i < 2) for i in range(12)} for n in range(queries)}
+    qrels = {f"q{n:03}": {f"d{n}-{i}": int(i < 2) for i in range(12)} for n in range(count)}
     runs = {
         name: {q: {d: g + chance.normal() * 1.2 / place for d, g in docs.items()} for q, docs in qrels.items()}
         for place, name in enumerate(names, start=1)
