@@ -17,11 +17,12 @@ from distill.report.comparison_plots import (
     query_bars,
     slice_panel,
 )
-from distill.report.page import figure, percent, write_page
+from distill.report.page import cut, figure, percent, write_page
 
 MOST_SLICE_ROWS = 60
 MOST_DOCUMENTS = 12
 MOST_MISSING = 50
+MOST_NAME = 120
 WELL_JUDGED = 0.9
 UNEQUALLY_JUDGED = 0.02
 
@@ -109,18 +110,19 @@ def _cares(dossier: Dossier, main: Contrast) -> list[str]:
     """What a sceptic would ask before believing the verdict, each a sentence."""
     facts, found = dossier.facts, []
     pair = [facts[name].judged for name in (dossier.system, dossier.reference)]
+    system, reference = cut(dossier.system, MOST_NAME), cut(dossier.reference, MOST_NAME)
     if main.small:
         found.append(f"{main.queries} queries are few; fewer than {SMALL} say little.")
     if min(pair) < WELL_JUDGED:
         found.append(
-            f"Of the first ten documents, {percent(pair[0])} under {dossier.system} and {percent(pair[1])} under "
-            f"{dossier.reference} have a judgment. The others count as not relevant, though nobody has looked at them."
+            f"Of the first ten documents, {percent(pair[0])} under {system} and {percent(pair[1])} under "
+            f"{reference} have a judgment. The others count as not relevant, though nobody has looked at them."
         )
     if abs(pair[0] - pair[1]) > UNEQUALLY_JUDGED:
-        less = dossier.system if pair[0] < pair[1] else dossier.reference
+        less = system if pair[0] < pair[1] else reference
         found.append(f"The first ten documents of {less} are judged less often, so its figures may be too low.")
     missing = [name for name in (dossier.system, dossier.reference) if dossier.comparison.absent.get(name)]
-    found.extend(f"{name} lacks judged queries (named above), which count as 0." for name in missing)
+    found.extend(f"{cut(name, MOST_NAME)} lacks judged queries (named above), which count as 0." for name in missing)
     if not main.certain and main.detectable > abs(main.difference):
         found.append(
             f"So many queries would show a difference of {figure(main.detectable)} in four of five experiments. A "

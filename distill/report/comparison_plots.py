@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from distill.evaluation.agreement import Agreement
-from distill.evaluation.comparison import Comparison
+from distill.evaluation.comparison import ALL_QUERIES, Comparison
 from distill.evaluation.dossier import Dossier
 from distill.evaluation.paired import mean_intervals
 from distill.evaluation.statistics import Interval
@@ -17,6 +17,9 @@ from distill.report.plots import Bar, Bars, Field, Line, Panel, Point, Row, Scal
 
 MOST_BARS = 400
 """More queries than this share bars."""
+
+OTHER_SLICES = "other parts"
+"""Stands above slices whose names have no subject."""
 
 Intervals = Mapping[tuple[str, str], Interval]
 """By system and measure."""
@@ -116,10 +119,10 @@ def slice_panel(dossier: Dossier) -> Panel | None:
     rows, before = list[Row](), ""
     for one in contrasts:
         subject, colon, part = one.slice.partition(": ")
-        heading = subject if colon and subject != before else ""
-        before = subject if colon else ""
-        label = part if colon else one.slice
-        rows.append(Row(label, one.difference, one.low, one.high, None, one.queries, one.small, heading))
+        if not colon:
+            subject, part = "" if one.slice == ALL_QUERIES else OTHER_SLICES, one.slice
+        heading, before = subject if subject != before else "", subject
+        rows.append(Row(part, one.difference, one.low, one.high, None, one.queries, one.small, heading))
     scale = Scale.around([0.0, *(end for one in contrasts for end in (one.low, one.high))], ticks=7)
     return Panel(f"difference in {contrasts[0].measure}", scale, rows, signed=True, line=0.0)
 

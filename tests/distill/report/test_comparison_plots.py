@@ -82,7 +82,7 @@ def test_slices_stand_under_their_subject_with_their_size():
         ("", "all queries", 40, False),
         ("length", "short", 30, False),
         ("", "long", 10, True),
-        ("", "odd", 20, True),
+        ("other parts", "odd", 20, True),
     ]
     assert panel.rows[0].value == dossier().comparison.contrast("teacher", "bm25").difference
 
