@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: quickstart test bench clean
+.PHONY: quickstart test test-browser bench clean
 
 quickstart: $(READY)
 	$(BIN)/distill run recipes/quickstart.yaml --out runs/quickstart
@@ -14,6 +14,10 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# needs Chromium or Chrome; without one its tests are skipped, and say so
+test-browser: $(READY)
+	$(BIN)/python -m pytest -n 0 -rs tests/browser
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from distill.evaluation.agreement import Agreement
 from distill.evaluation.changes import QueryChange
 from distill.evaluation.comparison import Comparison
+from distill.evaluation.paired import RESAMPLES
 
 DEPTHS = (1, 3, 5, 10, 20, 50, 100)
 
@@ -52,6 +53,8 @@ class Dossier:
         queries: texts of the queries in `worst` and `best`; empty where no collection was given.
         documents: texts of their documents, likewise.
         first_stage: name of the run that the candidates come from; None where it is not known.
+        resamples: of the comparison's tests and intervals, so that the report can name them.
+        seed: likewise.
     """
 
     title: str
@@ -70,3 +73,5 @@ class Dossier:
     queries: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, str] = field(default_factory=dict)
     first_stage: str | None = None
+    resamples: int = RESAMPLES
+    seed: int = 0

@@ -93,6 +93,17 @@ def paired(differences: Matrix, resamples: int = RESAMPLES, seed: int = 0) -> Pa
     )
 
 
+def mean_intervals(figures: Matrix, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Matrix, Matrix]:
+    """Lower and upper ends of the 95 % bootstrap interval of each column's mean, (columns,).
+
+    Args:
+        figures: one figure a query, (queries, columns).
+        resamples: bootstrap samples of the queries, the same for all columns.
+        seed: of the bootstrap.
+    """
+    return _bootstrap(figures, resamples, np.random.default_rng(seed))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values adjusted for all of them together by Holm's step-down method."""
     return multipletests(p_values, method="holm")[1].tolist() if len(p_values) else []
