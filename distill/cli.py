@@ -21,6 +21,7 @@ from distill.commands.first_stage import first_stage
 from distill.commands.label import label
 from distill.commands.latency import latency
 from distill.commands.rank import rank
+from distill.commands.report import report
 from distill.commands.run import run
 from distill.commands.terms import terms
 from distill.commands.train import app as train
@@ -48,6 +49,7 @@ app.command()(rank)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(latency)
+app.command()(report)
 app.command()(export)
 
 # Errors that name a user's file, key or model; anything else is a fault of ours and keeps its traceback.

@@ -11,6 +11,7 @@ from typing import Any
 
 from distill.collections.files import refuse_existing, whole_file
 from distill.evaluation.dossier import Dossier
+from distill.report.comparison_page import write_comparison_page
 
 PAGE, FIGURES, CONTRASTS, PER_QUERY = "report.html", "comparison.json", "contrasts.csv", "per_query.csv"
 
@@ -26,9 +27,10 @@ def refuse_existing_report(folder: Path, overwrite: bool) -> None:
 
 
 def write_comparison(dossier: Dossier, folder: Path) -> None:
-    """Write ``comparison.json``, ``contrasts.csv`` and ``per_query.csv`` into the folder."""
+    """Write ``report.html``, ``comparison.json``, ``contrasts.csv`` and ``per_query.csv`` into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     found = dossier.comparison
+    write_comparison_page(dossier, folder / PAGE)
     with whole_file(folder / FIGURES) as beside:
         beside.write_text(json.dumps(_plain(figures(dossier)), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     with whole_file(folder / CONTRASTS) as beside, beside.open("w", encoding="utf-8", newline="") as file:

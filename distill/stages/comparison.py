@@ -100,6 +100,8 @@ def dossier_of(request: ComparisonRequest) -> Dossier:
         queries=queries,
         documents=documents,
         first_stage=request.first_stage,
+        resamples=request.resamples,
+        seed=request.seed,
     )  # fmt: skip
 
 

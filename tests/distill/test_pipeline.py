@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -19,10 +22,13 @@ from distill.collections.trec import ranking, read_run
 from distill.errors import RecipeError
 from distill.pipeline import RecipeRun, run_recipe
 from distill.recipe import load_recipe
+from distill.report.run_page import write_run_pages
 from distill.stages.candidates import pre_ranked
 from distill.stages.comparison import dossier_of
 from distill.stages.evaluation import SYSTEMS
 from distill.stages.finished_run import open_finished
+from distill.stages.run_story import tell
+from distill.steps import read_metrics
 from labeling.store import load_manifest
 
 STAGES = [
@@ -207,3 +213,23 @@ def test_only_a_measured_run_is_opened(copy, tmp_path):
         open_finished(copy)
     with pytest.raises(DataError, match=r"no recipe.yaml; the folder of a `distill run` is accepted"):
         open_finished(tmp_path)
+
+
+def test_a_run_is_told_on_pages_with_its_own_figures(finished, tmp_path):
+    story = tell(open_finished(finished))
+    pages = write_run_pages(story, tmp_path / "report")
+    assert [page.name for page in pages] == ["index.html", "encoder.html", "decoder.html"]
+    text = pages[0].read_text()
+    metrics = read_metrics(finished)
+    for system, row in metrics["systems"].items():
+        assert f'<bdi>{system}</bdi></th><td data-sort="{row["nDCG@10"]!r}">{row["nDCG@10"]:.3f}</td>' in text
+    assert [stage.name for stage in story.stages] == STAGES
+    assert story.seconds == pytest.approx(sum(json.loads(m)["seconds"] for m in manifests(finished).values()))
+    for student, page in zip(story.students, pages[1:], strict=True):
+        assert f'href="{page.name}"' in text
+        assert student.dossier.verdict in html.unescape(text) and student.dossier.verdict in html.unescape(
+            page.read_text()
+        )
+        assert base64.b64encode(student.curves.read_bytes()).decode() in text
+    # no address but pictures in the page itself, other pages beside it, and its own parts
+    assert set(re.findall(r'(?:src|href)="([^"#]{1,10})', text)) == {"data:,", "data:image", "encoder.ht", "decoder.ht"}

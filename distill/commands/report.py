@@ -1,0 +1,27 @@
+"""`distill report`: a recipe's finished run as pages for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="folder of a `distill run`")],
+    out: Annotated[Path | None, typer.Option(help="folder for the pages; default: RUN_FOLDER/report")] = None,
+) -> None:
+    """Tell a run from its data to its exported models, with a comparison of each student with the first stage."""
+    from distill.report.run_page import write_run_pages
+    from distill.stages.finished_run import open_finished
+    from distill.stages.run_story import tell
+
+    console = Console()
+    story = tell(open_finished(folder))
+    pages = write_run_pages(story, out or folder / "report")
+    for student in story.students:
+        console.print(student.dossier.verdict, highlight=False, soft_wrap=True, markup=False)
+    names = ", ".join(page.name for page in pages[1:])
+    console.print(f"{pages[0]}" + (f", and beside it {names}" if names else ""), highlight=False, soft_wrap=True)
