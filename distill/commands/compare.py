@@ -46,7 +46,8 @@ def compare(
 ) -> None:
     """Compare runs query by query: tests, intervals, slices, changed queries; a verdict, a page and all figures.
 
-    Every judged query counts for every run, with 0 where a run lacks it.
+    Every judged query counts for every run, with 0 where a run lacks it. Without --qrels and --labels, two runs are set
+    side by side: how far they agree, and the queries on which they agree least.
     """
     from distill.collections.beir import read_beir
     from distill.collections.collection import DataError
@@ -56,6 +57,9 @@ def compare(
     from distill.stages.comparison import ComparisonRequest, dossier_of
     from students.terms import known_language
 
+    if qrels is None and labels is None:
+        _side_by_side(runs, collection, out, overwrite)
+        return
     refuse_existing_report(out, overwrite)
     read = _runs(runs)
     judged, judgments, teacher_run = _judgments(qrels, labels, teacher)
@@ -90,6 +94,39 @@ def compare(
     _show(dossier, out, Console())
 
 
+def _side_by_side(references: list[str], collection: Path | None, out: Path, overwrite: bool) -> None:
+    from dataclasses import replace
+
+    from distill.collections.beir import read_beir
+    from distill.collections.collection import DataError
+    from distill.evaluation.disagreement import disagreement
+    from distill.report.disagreement_page import MOST_QUERIES, refuse_existing_disagreement, write_disagreement
+
+    refuse_existing_disagreement(out, overwrite)
+    read = _runs(references)
+    if len(read) > 2:
+        raise DataError(f"{len(read)} runs without judgments; two are set side by side, or give --qrels or --labels")
+    (first, run), (second, other) = read.items()
+    found = disagreement(run, other, (first, second))
+    if collection is not None:
+        loaded, shown = read_beir(collection), found.queries[:MOST_QUERIES]
+        doc_ids = {doc_id for row in shown for doc_id in (*row.first, *row.second)}
+        found = replace(
+            found,
+            texts={row.query_id: loaded.query(row.query_id) for row in shown},
+            documents={doc_id: loaded.text(doc_id) for doc_id in doc_ids},
+        )
+    write_disagreement(found, out)
+    means, console = found.agreement, Console()
+    console.print(
+        f"{first} and {second}, {means.queries} queries without judgments: rank-biased overlap {means.rbo:.3f}, tau-b "
+        f"{means.tau_b:.3f}, the same document first for {means.top_1:.0%}, {means.overlap:.0%} of the first "
+        f"{means.depth} in common",
+        highlight=False, soft_wrap=True, markup=False,
+    )  # fmt: skip
+    console.print(f"{out}: report.html, per_query.csv", highlight=False, soft_wrap=True)
+
+
 def _runs(references: list[str]) -> dict[str, Run]:
     """The runs by name: what stands before ``=``, else the file's name without its suffix."""
     from distill.collections.collection import DataError
@@ -114,12 +151,11 @@ def _judgments(qrels: Path | None, labels: Path | None, teacher: Path | None) ->
     from distill.collections.trec import read_qrels, read_run
     from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
 
-    if (qrels is None) == (labels is None):
-        raise typer.BadParameter("give --qrels with judgments, or --labels with a teacher's labels in their place")
     given = None if teacher is None else read_run(teacher)
-    if labels is None:
-        assert qrels is not None
+    if labels is None and qrels is not None:
         return read_qrels(qrels), str(qrels), given
+    if labels is None or qrels is not None:
+        raise typer.BadParameter("give --qrels with judgments, or --labels with a teacher's labels in their place")
     judged, ranked = labels_as_judgments(labels)
     return judged, f"{labels}: the teacher's first {LABELS_RELEVANT} documents of each query", given or ranked
 

@@ -124,8 +124,39 @@ def test_a_report_is_not_written_over_another(folder):
     run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--overwrite")
 
 
-def test_there_must_be_judgments_of_one_kind(folder):
-    assert "--qrels" in run("old.run", "new.run", "--out", "report", code=2)
+def test_without_judgments_two_runs_are_set_side_by_side(folder):
+    write_run({"q01": {"c": 3.0, "b": 2.0, "a": 1.0}, "q02": {"b": 2.0, "a": 1.0, "c": 0.5}}, folder / "other.run")
+    output = run("old.run", "other.run", "--out", "report")
+    assert "old and other, 2 queries without judgments" in output and "the same document first for 50%" in output
+    rows = list(csv.DictReader((folder / "report/per_query.csv").open(newline="")))
+    assert [(row["query_id"], row["old"], row["other"]) for row in rows] == [
+        ("q01", "b a c", "c b a"),
+        ("q02", "b a c", "b a c"),
+    ]
+    page = (folder / "report/report.html").read_text()
+    assert "No judgments were given" in page and page.index("q01") < page.index("q02")
+    with pytest.raises(DataError, match="exists already"):
+        run("old.run", "other.run", "--out", "report")
+    with pytest.raises(DataError, match="3 runs without judgments; two are set side by side"):
+        run("old.run", "new.run", "other.run", "--out", "three")
+
+
+def test_side_by_side_texts_stay_texts(folder):
+    (folder / "data").mkdir()
+    bad = "<script>alert(1)</script> \u202e {{ 7*7 }}"
+    (folder / "data/corpus.jsonl").write_text("".join(json.dumps({"_id": i, "text": bad}) + "\n" for i in "abc"))
+    (folder / "data/queries.jsonl").write_text(
+        "".join(json.dumps({"_id": f"q{i:02}", "text": bad}) + "\n" for i in range(30))
+    )
+    run("old.run", "new.run", "--out", "report", "--collection", "data")
+    page = (folder / "report/report.html").read_text()
+    assert page.count("<script>") == 1 and "\u202e" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "{{ 7*7 }}" in page
+
+
+def test_judgments_of_two_kinds_are_refused(folder):
+    output = run("old.run", "new.run", "--qrels", "qrels", "--labels", ".", "--out", "report", code=2)
+    assert "--labels" in output
 
 
 def test_means_equal_evaluate(folder):

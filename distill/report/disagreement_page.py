@@ -1,0 +1,38 @@
+"""Two runs without judgments on one page: how alike they are, and the queries that they answer most differently."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from distill.collections.files import refuse_existing, whole_file
+from distill.evaluation.disagreement import Disagreement
+from distill.report.page import write_page
+
+PAGE, PER_QUERY = "report.html", "per_query.csv"
+MOST_QUERIES = 50
+
+
+def refuse_existing_disagreement(folder: Path, overwrite: bool) -> None:
+    """Stop before any work where a file of the report stands in the folder.
+
+    Raises:
+        DataError: one does, and ``overwrite`` is not set.
+    """
+    for name in (PAGE, PER_QUERY):
+        refuse_existing(folder / name, overwrite)
+
+
+def write_disagreement(found: Disagreement, folder: Path) -> None:
+    """Write ``report.html``, with the least alike queries side by side, and ``per_query.csv`` with all of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_page(
+        "disagreement.html", "comparison.css", "comparison.js", folder / PAGE,
+        found=found,
+        shown=found.queries[:MOST_QUERIES],
+    )  # fmt: skip
+    with whole_file(folder / PER_QUERY) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["query_id", "rbo", "tau_b", "common", *found.names])
+        for row in found.queries:
+            lines.writerow([row.query_id, row.rbo, row.tau_b, row.common, " ".join(row.first), " ".join(row.second)])
