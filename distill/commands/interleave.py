@@ -57,18 +57,17 @@ def interleave(
     if json is not None:
         refuse_existing(json, overwrite)
     judged = read_qrels(qrels)
-    highest = max_grade or max((grade for grades in judged.values() for grade in grades.values()), default=0)
+    given = max((grade for grades in judged.values() for grade in grades.values()), default=0)
+    highest = given if max_grade is None else max_grade
+    if given > highest:
+        raise DataError(f"{qrels}: grade {given}; --max-grade says that no judge gave more than {highest}")
     try:
         models = [click_model(name, highest, eta, noise) for name in dict.fromkeys(model or MODELS)]
     except ValueError as error:
         raise DataError(f"{qrels}, grades up to {highest}: {error}") from None
-    try:
-        shown = pages(read_run(first), read_run(second), judged, depth)
-        settings = InterleavingSettings(sessions, depth, seed, tuple(size or InterleavingSettings().sizes))
-        results = [simulate_interleaving(shown, users, settings) for users in models]
-    except ValueError as error:
-        # a grade above --max-grade
-        raise error if isinstance(error, DataError) else DataError(f"{qrels}: {error}") from None
+    shown = pages(read_run(first), read_run(second), judged, depth)
+    settings = InterleavingSettings(sessions, depth, seed, tuple(size or InterleavingSettings().sizes))
+    results = [simulate_interleaving(shown, users, settings) for users in models]
     if json is not None:
         facts = {
             "simulation": True, "first": str(first), "second": str(second), "qrels": str(qrels), "max_grade": highest,

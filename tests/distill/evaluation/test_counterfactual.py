@@ -119,7 +119,7 @@ def test_estimates_are_right_on_average(shuffle):
     errors = []
     for _ in range(60):
         run, log, propensities, clicks, reach = simulated(generator, 120, shuffle)
-        found = value(run, log, propensities, CounterfactualSettings(min_effective_clicks=0, resamples=1))
+        found = value(run, log, propensities, CounterfactualSettings(min_effective_clicks=0, resamples=2))
         errors.append((found.clicks_per_page.mean / clicks - 1, found.reach.mean / reach - 1))
     bias, error = np.mean(errors, axis=0), np.std(errors, axis=0) / np.sqrt(len(errors))
     assert (np.abs(bias) < 3 * error).all()

@@ -19,9 +19,9 @@ def log_of(rows):
 
 
 def test_two_positions_by_hand():
-    # of d, 400 and 100 clicks for as many impressions: position 2 is read a quarter as often; e says nothing, nor does f
-    log = log_of([("q", "d", 1, 1_000, 400), ("q", "d", 2, 1_000, 100), ("q", "e", 1, 500, 400), ("q", "f", 2, 9, 0)])
-    found = estimate_propensities(log)
+    # of d, 400 and 100 clicks for as many impressions: position 2 is read a quarter as often; e and f say nothing
+    rows = [("q", "d", 1, 1_000, 400), ("q", "d", 2, 1_000, 100), ("q", "e", 1, 500, 400), ("q", "f", 2, 9, 0)]
+    found = estimate_propensities(log_of(rows))
     assert found.examination == pytest.approx((1.0, 0.25), rel=1e-4)
     assert found.source == "estimated from 500 clicks on 1 results shown at several positions"
     assert "chance moved" in found.assumed
@@ -29,10 +29,8 @@ def test_two_positions_by_hand():
 
 def test_impressions_count_and_attractions_do_not():
     # one in ten of 2,000 against one in five of 1,000; and one in 20 of 4,000 against one in ten of 5,000
-    log = log_of(
-        [("q", "d", 1, 2_000, 200), ("q", "d", 2, 1_000, 200), ("p", "d", 1, 4_000, 200), ("p", "d", 2, 5_000, 500)]
-    )
-    assert estimate_propensities(log).examination == pytest.approx((0.5, 1.0), rel=1e-4)
+    rows = [("q", "d", 1, 2_000, 200), ("q", "d", 2, 1_000, 200), ("p", "d", 1, 4_000, 200), ("p", "d", 2, 5_000, 500)]
+    assert estimate_propensities(log_of(rows)).examination == pytest.approx((0.5, 1.0), rel=1e-4)
 
 
 def test_shuffled_pages_tell_how_they_were_read():
