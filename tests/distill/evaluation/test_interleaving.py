@@ -209,6 +209,9 @@ def test_pages_hold_grades_and_count_what_is_judged():
     assert made.second.tolist() == [[1, 2], [-1, -1]]
     assert made.grades.tolist() == [[1, 0, 2, -1, -1], [0, 1, -1, -1, -1]]
     assert (made.answered, made.judged_first, made.judged_second) == (1, 2 / 4, 1 / 2)
+    # a grade below 0 is a document of grade 0, not an empty place
+    spam = {"q": {"e": 1.0}}
+    assert pages(spam, spam, {"q": {"e": -1}}, 1).grades.tolist() == [[0, -1, -1]]
 
 
 def test_a_query_of_one_run_alone_is_a_tie():
