@@ -15,9 +15,11 @@ from rich.markup import escape
 from distill.collections.collection import DataError
 from distill.commands import data, labels, teacher
 from distill.commands.compare import compare
+from distill.commands.counterfactual import counterfactual
 from distill.commands.evaluate import evaluate
 from distill.commands.export import export
 from distill.commands.first_stage import first_stage
+from distill.commands.interleave import interleave
 from distill.commands.label import label
 from distill.commands.latency import latency
 from distill.commands.rank import rank
@@ -50,6 +52,8 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(latency)
 app.command()(report)
+app.command()(interleave)
+app.command()(counterfactual)
 app.command()(export)
 
 # Errors that name a user's file, key or model; anything else is a fault of ours and keeps its traceback.

@@ -102,7 +102,7 @@ def _store(database: DuckDBPyConnection, batch: LogBatch, columns: LogColumns) -
     rows = {"query": _texts(batch, mapped["query"], columns.query)}
     for name in ("frequency", "clicks", "impressions"):
         if name in mapped:
-            rows[name] = _counts(batch, mapped[name], getattr(columns, name), least=1 if name == "frequency" else 0)
+            rows[name] = counts(batch, mapped[name], getattr(columns, name), least=1 if name == "frequency" else 0)
         elif name == "frequency":
             rows[name] = pa.repeat(pa.scalar(1, pa.int64()), len(batch.lines))
         else:
@@ -146,8 +146,18 @@ def _texts(batch: LogBatch, column: pa.Array, name: str) -> pa.Array:
     return pc.fill_null(column.cast(pa.string()), "")
 
 
-def _counts(batch: LogBatch, column: pa.Array, name: str, least: int) -> pa.Array:
-    """The column as whole numbers; an empty cell is 0 where 0 is accepted."""
+def counts(batch: LogBatch, column: pa.Array, name: str, least: int) -> pa.Array:
+    """The column as whole numbers; an empty cell is 0 where 0 is accepted.
+
+    Args:
+        batch: where the column is from; names the line in a message.
+        column: texts, or what a Parquet file holds.
+        name: what the message calls it.
+        least: the smallest number that is accepted.
+
+    Raises:
+        LabelingError: a cell is not a whole number from ``least`` to `MAX_COUNT`.
+    """
     numbers = _whole_numbers(column)
     if numbers is None:
         place = batch.place(batch.lines[0])
