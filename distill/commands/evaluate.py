@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -37,12 +36,13 @@ def evaluate(
     """
     from distill.collections.beir import read_queries
     from distill.collections.collection import DataError
-    from distill.collections.files import refuse_existing, whole_file
+    from distill.collections.files import refuse_existing
     from distill.collections.trec import read_qrels, read_run
     from distill.commands.evaluation_displays import show_evaluation
     from distill.evaluation.measures import DEFAULT_MEASURES, with_judged_share
     from distill.evaluation.per_query import check_ending, check_texts, write_per_query
     from distill.evaluation.run_evaluation import evaluate_runs
+    from distill.report.json_files import write_json
 
     for path in (per_query, json_file):
         if path is not None:
@@ -64,7 +64,5 @@ def evaluate(
             check_texts(evaluation, texts, queries)
         write_per_query(evaluation, per_query, texts)
     if json_file is not None:
-        with whole_file(json_file) as beside:
-            content = {"judgments": str(qrels), **evaluation.as_json()}
-            beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json({"judgments": str(qrels), **evaluation.as_json()}, json_file)
     show_evaluation(evaluation)

@@ -14,7 +14,7 @@ from rich.table import Table
 from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
 from distill.collections.trec import read_qrels, read_run
-from distill.commands.json_files import write_json
+from distill.report.json_files import write_json
 
 if TYPE_CHECKING:
     from distill.evaluation.interleaving import Pages, SimulatedInterleaving

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +27,11 @@ def latency(
     from rich.console import Console
 
     from distill.collections.beir import read_beir
-    from distill.collections.files import refuse_existing, whole_file
+    from distill.collections.files import refuse_existing
     from distill.collections.trec import check_run, read_run
     from distill.commands.latency_displays import show_latency
     from distill.progress import progress_bar
+    from distill.report.json_files import write_json
 
     if json_file is not None:
         refuse_existing(json_file, overwrite)
@@ -45,9 +45,7 @@ def latency(
     with progress_bar(Console(), "timing", "queries") as advance:
         report = models_latency(named, lists, warmup, device, memory, advance)
     if json_file is not None:
-        with whole_file(json_file) as beside:
-            content = {"collection": str(collection), "run": str(run), "warmup": warmup, **report.as_json()}
-            beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json({"collection": str(collection), "run": str(run), "warmup": warmup, **report.as_json()}, json_file)
     show_latency(report, str(run))
 
 

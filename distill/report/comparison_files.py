@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from distill.collections.files import refuse_existing, whole_file
 from distill.evaluation.dossier import Dossier
 from distill.report.comparison_page import write_comparison_page
+from distill.report.json_files import write_json
 
 PAGE, FIGURES, CONTRASTS, PER_QUERY = "report.html", "comparison.json", "contrasts.csv", "per_query.csv"
 
@@ -31,8 +30,7 @@ def write_comparison(dossier: Dossier, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = dossier.comparison
     write_comparison_page(dossier, folder / PAGE)
-    with whole_file(folder / FIGURES) as beside:
-        beside.write_text(json.dumps(_plain(figures(dossier)), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(figures(dossier), folder / FIGURES)
     with whole_file(folder / CONTRASTS) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         rows = [asdict(contrast) for contrast in found.contrasts]
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
@@ -66,12 +64,3 @@ def figures(dossier: Dossier) -> dict[str, Any]:
         "agreement_of_teacher_with_itself": None if dossier.ceiling is None else asdict(dossier.ceiling),
         "absent": {system: list(ids) for system, ids in found.absent.items()},
     }
-
-
-def _plain(value: Any) -> Any:
-    """The same without what JSON does not know: null stands for a figure that is not defined."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

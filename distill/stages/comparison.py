@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from distill.collections.collection import Collection, Qrels, Run
-from distill.collections.trec import ranking
 from distill.evaluation.agreement import Agreement, agreement
 from distill.evaluation.changes import QueryChange, largest_changes
 from distill.evaluation.comparison import compare
@@ -140,11 +137,9 @@ def _slices(request: ComparisonRequest) -> SliceTable:
 
 def _facts(run: Run, qrels: Qrels, milliseconds: float | None) -> SystemFacts:
     measures = {depth: f"nDCG@{depth}" for depth in DEPTHS}
-    means = mean_measures(evaluate(run, qrels, list(measures.values())))
-    first = {query_id: ranking(run.get(query_id, {}))[:10] for query_id in qrels}
-    shares = [np.mean([doc in qrels[query_id] for doc in found]) for query_id, found in first.items() if found]
+    means = mean_measures(evaluate(run, qrels, [*measures.values(), "judged@10"]))
     return SystemFacts(
-        judged=float(np.mean(shares)) if shares else 0.0,
+        judged=means["judged@10"],
         recall=candidate_recall(run, qrels),
         depth=max((len(scores) for scores in run.values()), default=0),
         by_depth={depth: means[name] for depth, name in measures.items()},

@@ -46,7 +46,8 @@ def test_figures_are_those_of_evaluate_and_the_verdict_is_told(folder):
     # both runs have documents that are not judged, and new.run lacks a query
     assert found["means"]["old"]["RR@10"] == pytest.approx(1 / 2)
     assert found["means"]["new"]["RR@10"] == pytest.approx(29 / 30)
-    assert found["facts"]["new"]["judged"] == pytest.approx(2 / 3)
+    assert found["facts"]["old"]["judged"] == pytest.approx(2 / 3)
+    assert found["facts"]["new"]["judged"] == pytest.approx(29 / 30 * 2 / 3)
     assert found["absent"] == {"old": [], "new": ["q00"]}
     assert found["verdict"] in output and found["verdict"].startswith("new is better than old: nDCG@10 0.967 against")
     assert "new lacks 1 judged queries, which count as 0: q00" in output
