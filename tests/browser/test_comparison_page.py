@@ -154,6 +154,18 @@ def test_the_page_prints(browser, pages):
     assert printed.startswith(b"%PDF-") and len(printed) > 10_000
 
 
+def test_tables_fit_on_paper_and_the_paper_is_white(browser, pages):
+    # A4 with a browser's own margins is about 720 CSS pixels wide; what is wider would shrink the whole print
+    browser.open(pages / "plain.html", width=720, dark=True)
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.ask("document.documentElement.scrollWidth") == 720
+        assert browser.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert browser.ask("getComputedStyle(document.querySelector('nav')).display") == "none"
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="")
+
+
 def test_without_scripts_the_page_reads_the_same(browser, pages):
     browser.open(pages / "plain.html")
     said = browser.ask("document.querySelector('main').innerText")
