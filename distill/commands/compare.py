@@ -39,6 +39,10 @@ def compare(
     teacher_again: Annotated[
         Path | None, typer.Option(help="its run under another order of the candidates: the ceiling of agreement")
     ] = None,
+    latency: Annotated[
+        Path | None,
+        typer.Option(help="what `distill latency --json` wrote, with the runs' names: quality against time"),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="of the report; default: the two runs' names")] = None,
     resamples: Annotated[int, typer.Option(help="of the randomisation test and the bootstrap", min=100)] = 10_000,
     seed: Annotated[int, typer.Option(help="of both")] = 0,
@@ -86,6 +90,7 @@ def compare(
         traffic=traffic,
         teacher=teacher_run,
         teacher_again=None if teacher_again is None else read_run(teacher_again),
+        milliseconds={} if latency is None else _milliseconds(latency, names),
         resamples=resamples,
         seed=seed,
     )
@@ -177,6 +182,21 @@ def _columns(
     if frequency not in cells:
         raise DataError(f"{path}:1: no column {frequency!r}; there are {', '.join(cells) or 'none beside query_id'}")
     return cells, frequencies(path, cells.pop(frequency))
+
+
+def _milliseconds(path: Path, names: list[str]) -> dict[str, float]:
+    """The median time of each run's model on the longest lists that all of them were timed on."""
+    from distill.collections.collection import DataError
+    from distill.evaluation.latency import read_latency
+
+    report = read_latency(path)
+    timed = sorted({figure.model for figure in report.figures} & set(names))
+    if not timed:
+        models = ", ".join(sorted({figure.model for figure in report.figures}))
+        raise DataError(f"{path}: times of {models}, none of which is called like a run: {', '.join(names)}")
+    longest = max(figure.documents for figure in report.figures)
+    medians = {name: report.figure(name, longest).milliseconds(50) for name in timed}
+    return {name: median for name, median in medians.items() if median is not None}
 
 
 def _named(option: str, name: str | None, names: list[str], default: str) -> str:

@@ -91,6 +91,26 @@ def test_a_path_may_hold_the_sign_that_ends_a_name(folder):
     assert list(means) == ["k=5", "better", "b"] and means["k=5"] == means["b"]
 
 
+def test_times_are_those_of_the_longest_lists(folder):
+    figures = [
+        {
+            "model": model,
+            "documents": documents,
+            "seconds": [documents * s for s in seconds],
+            "tokens": 9.0,
+            "filled": 0,
+        }
+        for model, seconds in (("new", [0.001, 0.002, 0.009]), ("unknown", [1.0]))
+        for documents in (10, 50)
+    ]
+    (folder / "times.json").write_text(json.dumps({"figures": figures, "memory": {}, "machine": {}}))
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--latency", "times.json")
+    facts = json.loads((folder / "report/comparison.json").read_text())["facts"]
+    assert facts["new"]["milliseconds"] == pytest.approx(100) and facts["old"]["milliseconds"] is None
+    with pytest.raises(DataError, match="times of new, unknown, none of which is called like a run: a, b"):
+        run("a=old.run", "b=new.run", "--qrels", "qrels", "--out", "other", "--latency", "times.json")
+
+
 def test_an_undefined_figure_is_null_and_not_a_word_that_json_lacks(folder):
     write_run({f"q{i:02}": {"a": 3.0} for i in range(30)}, folder / "short.run")
     run("old.run", "short.run", "--qrels", "qrels", "--out", "report", "--teacher", "short.run")
