@@ -70,6 +70,27 @@ def agreement(run: Run, other: Run, depth: int = 10, persistence: float = PERSIS
     )
 
 
+def standardised_pairs(run: Run, other: Run, most: int = 600) -> list[tuple[float, float]]:
+    """Scores of the same documents in ``other`` and in ``run``, in standard deviations from their list's mean.
+
+    Args:
+        run: scores by query and document.
+        other: scores to set them against.
+        most: pairs; of more, evenly spaced ones over all queries.
+
+    Returns:
+        Pairs (other, run); a query of whose common documents one run sees no difference gives none.
+    """
+    pairs: list[tuple[float, float]] = []
+    for query_id, scores in run.items():
+        both = [doc_id for doc_id in scores if doc_id in other.get(query_id, {})]
+        found = np.array([[other[query_id][doc_id], scores[doc_id]] for doc_id in both])
+        if len(both) > 1 and (spread := found.std(axis=0)).min() > 0:
+            pairs += map(tuple, ((found - found.mean(axis=0)) / spread).tolist())
+    step = max(1, -(-len(pairs) // most))
+    return pairs[::step]
+
+
 def tau_b(scores: Mapping[str, float], other: Mapping[str, float]) -> float:
     """Kendall's tau-b of the documents that both have; NaN where it is not defined."""
     both = [doc_id for doc_id in scores if doc_id in other]

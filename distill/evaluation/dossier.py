@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distill.evaluation.agreement import Agreement
@@ -49,6 +49,7 @@ class Dossier:
         best: queries on which it gains most.
         agreements: with the teacher, by system.
         ceiling: the teacher's agreement with itself under another order of the candidates.
+        beside_teacher: the teacher's and the system's scores of documents, in standard deviations within their list.
         teacher: the teacher's name; None where no teacher's run was given.
         queries: texts of the queries in `worst` and `best`; empty where no collection was given.
         documents: texts of their documents, likewise.
@@ -69,6 +70,7 @@ class Dossier:
     best: list[QueryChange]
     agreements: Mapping[str, Agreement] = field(default_factory=dict)
     ceiling: Agreement | None = None
+    beside_teacher: Sequence[tuple[float, float]] = ()
     teacher: str | None = None
     queries: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from distill.report.comparison_plots import (
     milliseconds,
     query_bars,
     slice_panel,
+    teacher_field,
 )
 from distill.report.page import cut, figure, percent, write_page
 
@@ -69,6 +70,7 @@ def _plots(dossier: Dossier) -> dict[str, Any]:
         "latency_field": latency_field(dossier, intervals),
         "slice_panel": slice_panel(dossier),
         "agreement_panels": agreement_panels(dossier),
+        "teacher_field": teacher_field(dossier),
     }
 
 

@@ -127,6 +127,17 @@ def slice_panel(dossier: Dossier) -> Panel | None:
     return Panel(f"difference in {contrasts[0].measure}", scale, rows, signed=True, line=0.0)
 
 
+def teacher_field(dossier: Dossier) -> Field | None:
+    """The system's score of each document over the teacher's; None without a teacher."""
+    pairs = dossier.beside_teacher
+    if not pairs:
+        return None
+    across, up = (Scale.around([-2.0, 2.0, *(pair[side] for pair in pairs)]) for side in (0, 1))
+    points = [Point(across.at(first), 100 - up.at(second)) for first, second in pairs]
+    line = Line(dossier.system, dossier.comparison.systems.index(dossier.system), points, f"{len(pairs)} documents")
+    return Field([(across.at(tick), short(tick)) for tick in across.ticks], up, [line])
+
+
 def agreement_panels(dossier: Dossier) -> list[Panel]:
     """A panel a kind of agreement with the teacher, a row a system, the teacher's with itself as a line through all."""
     if not dossier.agreements:

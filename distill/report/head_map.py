@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from rich.text import Text
 
@@ -30,8 +31,13 @@ def terminal_map(weights: Mapping[Head, float], layers: int, heads_per_layer: in
     return shown
 
 
-def write_map(weights: Mapping[Head, float], layers: int, heads_per_layer: int, title: str, path: Path) -> None:
-    """Write the map as a PNG; blue is a positive weight, orange a negative one, white a head that is not used."""
+def write_map(
+    weights: Mapping[Head, float], layers: int, heads_per_layer: int, title: str, place: Path | BinaryIO
+) -> None:
+    """Write the map as a PNG to a path or an open file.
+
+    Blue is a positive weight, orange a negative one, white a head that is not used.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(2 + 0.22 * heads_per_layer, 1.6 + 0.18 * layers), layout="constrained")
@@ -41,4 +47,4 @@ def write_map(weights: Mapping[Head, float], layers: int, heads_per_layer: int, 
     image = axes.imshow(grid, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest")
     axes.set(xlabel="head", ylabel="layer", title=title)
     figure.colorbar(image, ax=axes, label="mean weight")
-    figure.savefig(path, dpi=150)
+    figure.savefig(place, dpi=150, format="png")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.collections.collection import Collection, Qrels, Run
-from distill.evaluation.agreement import Agreement, agreement
+from distill.evaluation.agreement import Agreement, agreement, standardised_pairs
 from distill.evaluation.changes import QueryChange, largest_changes
 from distill.evaluation.comparison import compare
 from distill.evaluation.dossier import DEPTHS, Dossier, SystemFacts
@@ -93,6 +93,9 @@ def dossier_of(request: ComparisonRequest) -> Dossier:
         agreements=_agreements(request),
         ceiling=None if request.teacher is None or request.teacher_again is None
         else agreement(request.teacher, request.teacher_again),
+        beside_teacher=()
+        if request.teacher is None
+        else standardised_pairs(request.runs[request.system], request.teacher),
         teacher=None if request.teacher is None else "teacher",
         queries=queries,
         documents=documents,

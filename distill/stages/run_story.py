@@ -10,7 +10,10 @@ from distill.evaluation.dossier import Dossier
 from distill.report.training_curves import CURVES
 from distill.stages.comparison import dossier_of
 from distill.stages.finished_run import FinishedRun
+from distill.stages.teacher import STATIC_WEIGHTS
 from labeling.summary import LabelSummary, summarize_labels
+from teachers.baselines import WeightedHeads
+from teachers.heads import Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class RunStory:
         finished: the run.
         stages: in order.
         fit: what the teacher's fit says of itself.
+        heads: the learned weights of its heads; empty where it was not fitted.
         labels: numbers of the label folder.
         students: in the recipe's order.
         versions: of the libraries.
@@ -56,6 +60,7 @@ class RunStory:
     finished: FinishedRun
     stages: list[StageFacts]
     fit: dict[str, Any]
+    heads: dict[Head, float]
     labels: LabelSummary
     students: list[StudentFacts]
     versions: dict[str, str]
@@ -83,10 +88,19 @@ def tell(finished: FinishedRun) -> RunStory:
             if manifest
         ],
         fit=manifests["teacher"].get("fit", {}),
+        heads=_learned_weights(finished.folder / "teacher"),
         labels=summarize_labels(finished.folder / "labels" / "lists"),
         students=[_student(finished, name) for name in students],
         versions=manifests["evaluation"]["versions"],
     )
+
+
+def _learned_weights(teacher: Path) -> dict[Head, float]:
+    file = teacher / STATIC_WEIGHTS
+    if not file.is_file():
+        return {}
+    found = WeightedHeads.load(file)
+    return dict(zip(found.heads, found.head_weights, strict=True))
 
 
 def _student(finished: FinishedRun, name: str) -> StudentFacts:

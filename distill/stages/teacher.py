@@ -41,7 +41,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 _SETTINGS = "teacher.json"
 _MIXTURE = "mixture.json"
 _STATIC_HEADS = "static_heads.json"
-_STATIC_WEIGHTS = "static_weights.json"
+STATIC_WEIGHTS = "static_weights.json"
 
 
 def open_reader(section: TeacherSection, weights: bool = True) -> tuple[HeadReader, dict[str, str]]:
@@ -105,7 +105,7 @@ def fit_teacher(
     settings = section.routehead
     routehead, report, held_out = RouteHead.fit(scores, gains, settings)
     routehead.save(folder, reader, model, report)
-    routehead.static_weights().save(folder / _STATIC_WEIGHTS)
+    routehead.static_weights().save(folder / STATIC_WEIGHTS)
     masses = judged_lists(scores, gains, QRHEAD_FEATURES)
     equal_weights(best_heads(masses, reader.heads_per_layer, section.static_heads)).save(folder / _STATIC_HEADS)
     mixed = None
@@ -259,7 +259,7 @@ def head_teachers(
 
     rankers: dict[str, Any] = {"all_heads": AllHeads(), "static_heads": WeightedHeads.load(folder / _STATIC_HEADS)}
     if fitted_on(folder):
-        rankers["static_weights"] = WeightedHeads.load(folder / _STATIC_WEIGHTS)
+        rankers["static_weights"] = WeightedHeads.load(folder / STATIC_WEIGHTS)
         rankers["routehead"] = RouteHead.load(folder, reader, model)
     return {method: HeadTeacher(reader, ranker, model, evidence) for method, ranker in rankers.items()}
 

@@ -224,6 +224,9 @@ def test_a_run_is_told_on_pages_with_its_own_figures(finished, tmp_path):
     for system, row in metrics["systems"].items():
         assert f'<bdi>{system}</bdi></th><td data-sort="{row["nDCG@10"]!r}">{row["nDCG@10"]:.3f}</td>' in text
     assert [stage.name for stage in story.stages] == STAGES
+    weights = json.loads((finished / "teacher" / "static_weights.json").read_text())["heads"]
+    assert {str(head): weight for head, weight in story.heads.items()} == weights
+    assert text.count('<img class="map"') == 1
     assert story.seconds == pytest.approx(sum(json.loads(m)["seconds"] for m in manifests(finished).values()))
     for student, page in zip(story.students, pages[1:], strict=True):
         assert f'href="{page.name}"' in text

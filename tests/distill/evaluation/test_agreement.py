@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from distill.collections.collection import DataError
-from distill.evaluation.agreement import agreement, rank_biased_overlap, tau_b
+from distill.evaluation.agreement import agreement, rank_biased_overlap, standardised_pairs, tau_b
 
 
 def run(*orders):
@@ -64,3 +64,12 @@ def test_means_are_over_the_queries_of_both():
 def test_runs_without_a_common_query_are_refused():
     with pytest.raises(DataError, match="share no query"):
         agreement({"a": {"d": 1.0}}, {"b": {"d": 1.0}})
+
+
+def test_scores_are_set_side_by_side_in_units_of_their_own_list():
+    run = {"q": {"a": 1.0, "b": 2.0, "c": 3.0, "x": 9.0}, "tied": {"a": 1.0, "b": 1.0}, "alone": {"a": 1.0}}
+    other = {"q": {"a": 30.0, "b": 10.0, "c": 20.0, "y": 0.0}, "tied": {"a": 1.0, "b": 2.0}, "alone": {"a": 1.0}}
+    # of three equally spaced numbers the outer ones are the root of 3/2 deviations from the middle
+    far = math.sqrt(3 / 2)
+    assert standardised_pairs(run, other) == [pytest.approx(pair) for pair in [(far, -far), (-far, 0), (0, far)]]
+    assert len(standardised_pairs(run, other, most=2)) == 2

@@ -15,6 +15,7 @@ from distill.report.comparison_plots import (
     latency_field,
     query_bars,
     slice_panel,
+    teacher_field,
 )
 from distill.report.plots import Scale
 from tests.distill.report.dossiers import dossier
@@ -104,3 +105,11 @@ def test_the_ceiling_is_a_line_and_a_row():
     assert panel.rows[-1].value == panel.line == dossier().ceiling.tau_b
     assert [row.value for row in panel.rows[:-1]] == [found.tau_b for found in dossier().agreements.values()]
     assert all(panel.line is None for panel in agreement_panels(dossier(ceiling=None)))
+
+
+def test_documents_stand_where_both_scores_put_them():
+    found = teacher_field(dossier(beside_teacher=[(-2.0, 2.0), (0.0, 0.0), (2.0, -2.0)]))
+    # axes from -2 to 2; heights are counted from above
+    assert [(point.across, point.up) for point in found.lines[0].points] == [(0, 0), (50, 50), (100, 100)]
+    assert found.lines[0].label == dossier().system
+    assert teacher_field(dossier(beside_teacher=())) is None
