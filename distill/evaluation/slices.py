@@ -89,7 +89,7 @@ def by_first_stage(run: Run, qrels: Qrels, depth: int = HIT_DEPTH) -> SliceTable
         places = [place for place, doc_id in enumerate(ranking(run.get(query_id, {}))) if judged.get(doc_id, 0) > 0]
         parts["miss" if not places else "hit" if places[0] < depth else "below"].add(query_id)
     names = {"hit": f"in its first {depth}", "below": f"below its first {depth}", "miss": "not among its candidates"}
-    return {f"first stage, relevant document {names[part]}": frozenset(members) for part, members in parts.items()}
+    return {f"first stage: relevant document {names[part]}": frozenset(members) for part, members in parts.items()}
 
 
 def read_columns(path: Path, queries: Iterable[str]) -> dict[str, dict[str, str]]:

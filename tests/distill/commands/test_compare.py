@@ -51,7 +51,7 @@ def test_figures_are_those_of_evaluate_and_the_verdict_is_told(folder):
     assert found["absent"] == {"old": [], "new": ["q00"]}
     assert found["verdict"] in output and found["verdict"].startswith("new is better than old: nDCG@10 0.967 against")
     assert "new lacks 1 judged queries, which count as 0: q00" in output
-    assert found["slices"] == {"all queries": 30, "first stage, relevant document in its first 10": 30}
+    assert found["slices"] == {"all queries": 30, "first stage: relevant document in its first 10": 30}
 
 
 def test_every_figure_of_every_query_is_written(folder):
