@@ -31,7 +31,8 @@ def test_a_line_that_is_not_utf_8_is_named(tmp_path):
         list(numbered_lines(tmp_path / "a.txt"))
 
 
-@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"cut off " * 50)[:-12]])
+# without a time in its header, as the content names the test
+@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"cut off " * 50, mtime=0)[:-12]])
 def test_a_broken_gzip_file_is_named(tmp_path, content):
     (tmp_path / "a.gz").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.gz: not a whole gzip file"):
