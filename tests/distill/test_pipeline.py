@@ -24,11 +24,12 @@ from distill.pipeline import RecipeRun, run_recipe
 from distill.recipe import load_recipe
 from distill.report.run_page import write_run_pages
 from distill.stages.candidates import pre_ranked
-from distill.stages.comparison import dossier_of
+from distill.stages.comparison import dossier_of, labels_as_judgments
 from distill.stages.evaluation import SYSTEMS
 from distill.stages.finished_run import open_finished
 from distill.stages.run_story import tell
 from distill.steps import read_metrics
+from labeling.formats import label_lists
 from labeling.store import load_manifest
 
 STAGES = [
@@ -205,6 +206,17 @@ def test_a_finished_run_is_compared_as_it_was_measured(finished):
         assert found.facts[name].milliseconds == pytest.approx(1_000 * figures["seconds_per_query"])
     with pytest.raises(DataError, match="no system 'reranker'; there are first_stage, "):
         opened.comparison("reranker")
+
+
+def test_labels_stand_in_for_judgments_by_their_first_documents(finished):
+    folder = finished / "labels" / "lists"
+    judged, ranked = labels_as_judgments(folder)
+    lists = {found.query_id: found for found in label_lists(folder)}
+    assert lists.keys() == ranked.keys()
+    for query_id, found in lists.items():
+        first = [doc for doc, group in zip(found.doc_ids, found.groups, strict=True) if group == "ranked"]
+        assert judged[query_id] == dict(zip(first, (3, 2, 1), strict=False))
+        assert ranking(ranked[query_id]) == first
 
 
 def test_only_a_measured_run_is_opened(copy, tmp_path):
