@@ -43,6 +43,10 @@ def compare(
         Path | None,
         typer.Option(help="what `distill latency --json` wrote, with the runs' names: quality against time"),
     ] = None,
+    budget: Annotated[
+        Path | None,
+        typer.Option(help="CSV with run, lists and perhaps student: labelled lists a run's student was trained on"),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="of the report; default: the two runs' names")] = None,
     resamples: Annotated[int, typer.Option(help="of the randomisation test and the bootstrap", min=100)] = 10_000,
     seed: Annotated[int, typer.Option(help="of both")] = 0,
@@ -56,6 +60,7 @@ def compare(
     from distill.collections.beir import read_beir
     from distill.collections.collection import DataError
     from distill.collections.trec import read_run
+    from distill.evaluation.budget import read_budgets
     from distill.evaluation.measures import DEFAULT_MEASURES
     from distill.report.comparison_files import refuse_existing_report, write_comparison
     from distill.stages.comparison import ComparisonRequest, dossier_of
@@ -91,6 +96,7 @@ def compare(
         teacher=teacher_run,
         teacher_again=None if teacher_again is None else read_run(teacher_again),
         milliseconds={} if latency is None else _milliseconds(latency, names),
+        budgets={} if budget is None else read_budgets(budget, names),
         resamples=resamples,
         seed=seed,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distill.evaluation.agreement import Agreement
+from distill.evaluation.budget import Budget
 from distill.evaluation.changes import QueryChange
 from distill.evaluation.comparison import Comparison
 from distill.evaluation.paired import RESAMPLES
@@ -56,6 +57,7 @@ class Dossier:
         first_stage: name of the run that the candidates come from; None where it is not known.
         resamples: of the comparison's tests and intervals, so that the report can name them.
         seed: likewise.
+        budgets: labels that each run's student was trained on, by system, as far as they are known.
     """
 
     title: str
@@ -77,3 +79,4 @@ class Dossier:
     first_stage: str | None = None
     resamples: int = RESAMPLES
     seed: int = 0
+    budgets: Mapping[str, Budget] = field(default_factory=dict)

@@ -59,6 +59,7 @@ def figures(dossier: Dossier) -> dict[str, Any]:
         "decides": asdict(deciding),
         "means": {system: {name: found.mean(system, name) for name in found.measures} for system in found.systems},
         "facts": {system: asdict(facts) for system, facts in dossier.facts.items()},
+        "budgets": {system: asdict(budget) for system, budget in dossier.budgets.items()},
         "slices": {name: len(members) for name, members in found.slices.items()},
         "agreement_with_teacher": {system: asdict(value) for system, value in dossier.agreements.items()},
         "agreement_of_teacher_with_itself": None if dossier.ceiling is None else asdict(dossier.ceiling),

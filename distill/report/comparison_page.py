@@ -9,6 +9,7 @@ from distill.evaluation.comparison import ALL_QUERIES, SMALL, Contrast
 from distill.evaluation.dossier import Dossier
 from distill.report.comparison_plots import (
     agreement_panels,
+    budget_field,
     depth_field,
     intervals_of_means,
     latency_field,
@@ -68,6 +69,7 @@ def _plots(dossier: Dossier) -> dict[str, Any]:
         "query_bars": query_bars(dossier),
         "depth_field": depth_field(dossier),
         "latency_field": latency_field(dossier, intervals),
+        "budget_field": budget_field(dossier, intervals),
         "slice_panel": slice_panel(dossier),
         "agreement_panels": agreement_panels(dossier),
         "teacher_field": teacher_field(dossier),
@@ -78,12 +80,13 @@ def _contents(plots: dict[str, Any]) -> list[tuple[str, str]]:
     """Sections that the page has, by their id."""
     sections = {
         "compared": "What was compared", "measures": "Measures", "queries": "Query by query", "depth": "Depth",
-        "latency": "Latency", "slices": "Slices", "agreement": "Agreement", "contrasts": "All differences",
-        "worst": "Losses", "best": "Gains", "notes": "How this was measured",
+        "latency": "Latency", "budget": "Labels", "slices": "Slices", "agreement": "Agreement",
+        "contrasts": "All differences", "worst": "Losses", "best": "Gains", "notes": "How this was measured",
     }  # fmt: skip
     shown = {
         "depth": "depth_field",
         "latency": "latency_field",
+        "budget": "budget_field",
         "slices": "slice_panel",
         "agreement": "agreement_panels",
     }

@@ -105,6 +105,37 @@ def latency_field(dossier: Dossier, intervals: Intervals) -> Field | None:
     return Field([(across.at(tick), short(tick)) for tick in across.ticks], up, lines)
 
 
+def budget_field(dossier: Dossier, intervals: Intervals) -> Field | None:
+    """The deciding measure over labelled lists, a line a student; None where no student has two budgets.
+
+    Systems that learned from no labels are level lines, to be reached.
+    """
+    comparison, budgets = dossier.comparison, dossier.budgets
+    students: dict[str, list[str]] = {}
+    for system in sorted(budgets, key=lambda name: budgets[name].lists):
+        students.setdefault(budgets[system].student, []).append(system)
+    if max(map(len, students.values()), default=0) < 2:
+        return None
+    found = {name: intervals[name, comparison.measures[0]] for name in comparison.systems}
+    up = Scale.around([end for name in found for end in (found[name].low, found[name].high)])
+    across = Scale.logarithmic(budget.lists for budget in budgets.values())
+    lines = []
+    for student, systems in students.items():
+        points = [
+            Point(across.at(budgets[name].lists), *(100 - up.at(end) for end in (mean.mean, mean.low, mean.high)))
+            for name in systems
+            for mean in [found[name]]
+        ]
+        note = ", ".join(f"{budgets[name].lists:,} lists {figure(found[name].mean)}" for name in systems)
+        lines.append(Line(student, comparison.systems.index(systems[0]), points, note))
+    for name in comparison.systems:
+        if name not in budgets:
+            level = 100 - up.at(found[name].mean)
+            ends = [Point(0, level), Point(100, level)]
+            lines.append(Line(name, comparison.systems.index(name), ends, figure(found[name].mean)))
+    return Field([(across.at(tick), f"{tick:,.0f}") for tick in across.ticks], up, lines)
+
+
 def milliseconds(value: float) -> str:
     """A time with two digits or more."""
     return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distill.collections.collection import Collection, Qrels, Run
 from distill.evaluation.agreement import Agreement, agreement, standardised_pairs
+from distill.evaluation.budget import Budget
 from distill.evaluation.changes import QueryChange, largest_changes
 from distill.evaluation.comparison import compare
 from distill.evaluation.dossier import DEPTHS, Dossier, SystemFacts
@@ -43,6 +44,7 @@ class ComparisonRequest:
         teacher: the teacher's ranking, to agree with.
         teacher_again: its ranking of the same candidates in another order.
         milliseconds: per query, by system.
+        budgets: labels that each run's student was trained on.
         resamples: of the tests.
         seed: of the tests.
     """
@@ -63,6 +65,7 @@ class ComparisonRequest:
     teacher: Run | None = None
     teacher_again: Run | None = None
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
     resamples: int = RESAMPLES
     seed: int = 0
 
@@ -102,6 +105,7 @@ def dossier_of(request: ComparisonRequest) -> Dossier:
         first_stage=request.first_stage,
         resamples=request.resamples,
         seed=request.seed,
+        budgets=request.budgets,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import typer
 from datasets import Dataset
 
 from distill.collections.collection import Collection, Qrels, Run
-from distill.collections.trec import check_run, read_run
+from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import evaluate
 from distill.evaluation.statistics import mean_interval, paired_difference
 from distill.stages.candidates import answerable, top
@@ -72,7 +72,10 @@ def check_sizes(out: Path, sizes: dict[str, Any]) -> None:
 def encoder_figure(
     name: str, start: str, train: Dataset, held: dict[str, Held], settings: EncoderSettings, out: Path
 ) -> dict[str, Any]:
-    """nDCG@10 of each measured query of each run and the seconds of training, read from OUT where they stand."""
+    """nDCG@10 of each measured query of each run and the seconds of training, read from OUT where they stand.
+
+    The student's order of each run is written beside them, for `distill compare`.
+    """
     file = out / f"{name}.json"
     if file.exists():
         known: dict[str, Any] = json.loads(file.read_text())
@@ -83,8 +86,11 @@ def encoder_figure(
     begun = time.perf_counter()
     report = train_encoder(start, train, [], settings, student)
     seconds = time.perf_counter() - begun
-    values = {run: lists.per_query(rerank(student, lists.collection, lists.run)) for run, lists in held.items()}
+    orders = {run: rerank(student, lists.collection, lists.run) for run, lists in held.items()}
     shutil.rmtree(student)
+    for run, order in orders.items():
+        write_run(order, out / f"{name}.{run}.run", tag="student")
+    values = {run: lists.per_query(orders[run]) for run, lists in held.items()}
     found = {"values": values, "train_seconds": seconds, "steps": report.steps, "pairs": report.pairs}
     file.write_text(json.dumps(found))
     shown = ", ".join(f"{run} {np.mean(row):.4f}" for run, row in values.items())

@@ -111,6 +111,34 @@ def test_times_are_those_of_the_longest_lists(folder):
         run("a=old.run", "b=new.run", "--qrels", "qrels", "--out", "other", "--latency", "times.json")
 
 
+def test_labels_of_each_student_are_read_from_a_table(folder):
+    (folder / "budgets.csv").write_text("run,lists\nold,100\nnew,300\n")
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--budget", "budgets.csv")
+    found = json.loads((folder / "report/comparison.json").read_text())["budgets"]
+    assert found == {"old": {"lists": 100, "student": "student"}, "new": {"lists": 300, "student": "student"}}
+    assert "Quality against labels" in (folder / "report/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("run,count\nold,1\n", r"budgets.csv:1: columns run, count; accepted are run, lists and, if you like, student"),
+        ("", "budgets.csv:1: columns none; accepted are"),
+        ("run,lists\nolder,1\n", "budgets.csv:2: run 'older' is none of old, new"),
+        ("run,lists\nold,1\nold,2\n", "budgets.csv:3: run 'old' stands here a second time"),
+        ("run,lists\nold,0\n", "budgets.csv:2: lists '0'; a whole number above 0"),
+        ("run,lists\nold,1e3\n", "budgets.csv:2: lists '1e3'; a whole number above 0"),
+        ("run,lists\nold\n", "budgets.csv:2: another number of cells than the 2 columns"),
+        ("run,lists\nold,1,2\n", "budgets.csv:2: another number of cells than the 2 columns"),
+    ],
+)
+def test_a_wrong_table_of_labels_is_named_with_its_line(folder, table, problem):
+    (folder / "budgets.csv").write_text(table)
+    with pytest.raises(DataError, match=problem):
+        run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--budget", "budgets.csv")
+    assert not (folder / "report").exists()
+
+
 def test_an_undefined_figure_is_null_and_not_a_word_that_json_lacks(folder):
     write_run({f"q{i:02}": {"a": 3.0} for i in range(30)}, folder / "short.run")
     run("old.run", "short.run", "--qrels", "qrels", "--out", "report", "--teacher", "short.run")

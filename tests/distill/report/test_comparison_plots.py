@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from distill.evaluation.budget import Budget
 from distill.evaluation.comparison import compare
 from distill.report.comparison_plots import (
     MOST_BARS,
     agreement_panels,
+    budget_field,
     depth_field,
     intervals_of_means,
     latency_field,
@@ -98,6 +100,28 @@ def test_what_was_not_measured_is_not_drawn():
     bare = dossier(agreements={}, facts={})
     assert depth_field(bare) is None and agreement_panels(bare) == []
     assert latency_field(bare, intervals_of_means(bare.comparison, 100, 0)) is None
+
+
+def test_labels_are_a_line_a_student_over_level_lines_of_the_others():
+    budgets = {"student": Budget(100, "encoder"), "teacher": Budget(10_000, "encoder")}
+    given = dossier(budgets=budgets)
+    intervals = intervals_of_means(given.comparison, 100, 0)
+    plot = budget_field(given, intervals)
+    (learned, level), comparison = plot.lines, given.comparison
+    assert (learned.label, level.label) == ("encoder", "bm25")
+    # 100 and 10,000 are equally far from the ends, which are at 62.5 and 16,000
+    first, last = (point.across for point in learned.points)
+    assert first == pytest.approx(100 - last) and 0 < first < last
+    assert dict((label, place) for place, label in plot.across)["1,000"] == pytest.approx(50)
+    for point, system in zip(learned.points, ("student", "teacher"), strict=True):
+        assert 100 - point.up == pytest.approx(plot.up.at(comparison.mean(system, "nDCG@10")))
+        assert 100 - point.low == pytest.approx(plot.up.at(intervals[system, "nDCG@10"].low))
+    assert [(point.across, 100 - point.up) for point in level.points] == [
+        (place, pytest.approx(plot.up.at(comparison.mean("bm25", "nDCG@10")))) for place in (0, 100)
+    ]
+    # one budget makes no line, nor do two of different students
+    for few in ({"student": Budget(100, "a")}, {"student": Budget(100, "a"), "teacher": Budget(200, "b")}, {}):
+        assert budget_field(dossier(budgets=few), intervals) is None
 
 
 def test_the_ceiling_is_a_line_and_a_row():
