@@ -72,9 +72,12 @@ class HeadReader:
         settings: the prompt's.
         depth: layers to run, None for all; the pass ends there.
         state_layer: layer whose output gives the query state, None for the middle of the whole model.
+        first_order: number of the first seeded order that is read, see `canonical_order`; readings from another number
+            show how far a teacher agrees with itself.
 
     Raises:
-        TeacherError: the model's attention cannot be read exactly, or a layer lies beyond ``depth``.
+        TeacherError: the model's attention cannot be read exactly, a layer lies beyond ``depth``, or the caller's order
+            is kept, which has no second.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class HeadReader:
         settings: PromptSettings,
         depth: int | None = None,
         state_layer: int | None = None,
+        first_order: int = 0,
     ) -> None:
         config = model.config.get_text_config()
         self.prompts = PromptBuilder(tokenizer, settings)
@@ -95,6 +99,9 @@ class HeadReader:
             raise TeacherError(
                 f"depth {self.depth} and state layer {self.state_layer} do not fit a model of {self.layer_count} layers"
             )
+        if first_order and settings.order != "seeded":
+            raise TeacherError(f"first_order is {first_order}, but the caller's order is one; give order: seeded")
+        self.first_order = first_order
         self._context: int = config.max_position_embeddings
         self._pass = PromptPass(model, self.depth, self.state_layer)
         self._model = model
@@ -107,7 +114,8 @@ class HeadReader:
     def at_depth(self, depth: int) -> HeadReader:
         """The same reader with a pass that ends after ``depth`` layers, but not before the state layer."""
         tokenizer, settings = self.prompts.tokenizer, self.prompts.settings
-        return HeadReader(self._model, tokenizer, settings, max(depth, self.state_layer + 1), self.state_layer)
+        depth = max(depth, self.state_layer + 1)
+        return HeadReader(self._model, tokenizer, settings, depth, self.state_layer, self.first_order)
 
     def read(self, query: str, documents: Sequence[str]) -> HeadScores:
         """Head scores of ``documents``; unless the settings keep the caller's order, it does not matter.
@@ -144,7 +152,8 @@ class HeadReader:
     ) -> list[ListReading]:
         """As `read_many`, with the scores in each order of the documents and, if asked for, their tokens' weights."""
         orders = self.prompts.settings.orders
-        readings = [self._prepare(query, documents, order) for query, documents in lists for order in range(orders)]
+        numbers = range(self.first_order, self.first_order + orders)
+        readings = [self._prepare(query, documents, order) for query, documents in lists for order in numbers]
         windows = [(number, place) for number, reading in enumerate(readings) for place in range(len(reading.prompts))]
         prompts = [prompt for reading in readings for prompt in reading.prompts]
         finished: dict[int, tuple[HeadScores, list[Tensor]]] = {}
@@ -182,6 +191,8 @@ class HeadReader:
         return {
             "prompt": self.prompts.fingerprint,
             "orders": self.prompts.settings.orders,
+            # told only where it differs, so that what was read before there was a choice is still known
+            **({"first_order": self.first_order} if self.first_order else {}),
             "depth": self.depth,
             "state_layer": self.state_layer,
             "dtype": str(self._model.dtype).removeprefix("torch."),

@@ -49,6 +49,12 @@ def label(
     orders: Annotated[
         int | None, typer.Option(help="orders of the documents that are read; two give each list a confidence", min=1)
     ] = None,
+    first_order: Annotated[
+        int,
+        typer.Option(
+            help="number of the first of these orders: another one shows how far a teacher agrees with itself", min=0
+        ),
+    ] = 0,
     reasons: Annotated[str | None, typer.Option(help="causal model that writes reasons for the best documents")] = None,
     reason_documents: Annotated[int, typer.Option(help="best documents of a list that get a reason", min=1)] = 3,
     shard: Annotated[
@@ -80,7 +86,7 @@ def label(
         "--collection": collection, "--run": run, "--queries": queries, "--candidates": candidates != CANDIDATES,
         "--pre-ranked": pre_ranked, "--bottom": bottom, "--teacher": teacher, "--method": method,
         "--generate": generate, "--cross-encoder": cross_encoder, "--no-evidence": not evidence, "--orders": orders,
-        "--reasons": reasons, "--shard": shard, "--part-lists": part_lists != PART_LISTS,
+        "--first-order": first_order, "--reasons": reasons, "--shard": shard, "--part-lists": part_lists != PART_LISTS,
         "--retry-failed": retry_failed,
     }  # fmt: skip
     if recipe is not None:
@@ -93,7 +99,7 @@ def label(
         raise typer.BadParameter("without a recipe, --collection and --run are needed")
     lists = _Lists(collection, run, queries, candidates, pre_ranked, bottom, shard)
     says = JudgeSection(evidence=evidence, orders=orders, reasons=reasons, reason_documents=reason_documents)
-    judge = _Judge(teacher, method, generate, max_document_words, cross_encoder, says)
+    judge = _Judge(teacher, method, generate, max_document_words, cross_encoder, says, first_order)
     settings = JobSettings(part_lists=part_lists, retry_failed=retry_failed)
     _label_flags(lists, judge, out, where, settings, dry_run)
 
@@ -145,6 +151,7 @@ class _Judge:
     max_document_words: int
     cross_encoder: str | None
     says: JudgeSection
+    first_order: int
 
     def source(self, lists: _Lists) -> Source:
         """What opens the judge."""
@@ -154,8 +161,10 @@ class _Judge:
         given = [name for name, value in named.items() if value is not None]
         if len(given) != 1:
             raise typer.BadParameter(f"one judge is needed: {', '.join(named)}; got {', '.join(given) or 'none'}")
+        if self.first_order and self.teacher is None:
+            raise typer.BadParameter("it is for --teacher alone", param_hint="--first-order")
         if self.teacher is not None:
-            return TeacherSource(self.teacher, self.method, lists.collection, lists.run, self.says)
+            return TeacherSource(self.teacher, self.method, lists.collection, lists.run, self.says, self.first_order)
         if self.generate is not None:
             return ModelSource("generative", self.generate, self.says, self.max_document_words)
         return ModelSource("cross_encoder", str(self.cross_encoder), self.says, self.max_document_words)

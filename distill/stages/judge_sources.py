@@ -50,6 +50,7 @@ class TeacherSource:
         collection: BEIR folder; read only by a teacher that mixes in other opinions.
         run: the whole first stage; likewise.
         says: what it says of a list beside the scores.
+        first_order: number of the first order in which it reads each list.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class TeacherSource:
     collection: Path
     run: Path
     says: JudgeSection
+    first_order: int = 0
 
     @property
     def orders(self) -> int:
@@ -76,7 +78,7 @@ class TeacherSource:
         return self._opened(collection, run, weights=True)
 
     def _opened(self, collection: Collection, run: Run, weights: bool) -> Judge:
-        teacher = open_teacher(self.folder, self.method, collection, run, weights, self.says)
+        teacher = open_teacher(self.folder, self.method, collection, run, weights, self.says, self.first_order)
         return _with_reasons(teacher, self.says, weights)
 
     def _opinions_read(self) -> tuple[Collection, Run]:

@@ -44,12 +44,15 @@ _STATIC_HEADS = "static_heads.json"
 STATIC_WEIGHTS = "static_weights.json"
 
 
-def open_reader(section: TeacherSection, weights: bool = True) -> tuple[HeadReader, dict[str, str]]:
+def open_reader(
+    section: TeacherSection, weights: bool = True, first_order: int = 0
+) -> tuple[HeadReader, dict[str, str]]:
     """The frozen model ready to be read at the section's depth, and what identifies its weights.
 
     Args:
         section: the model and how it is read.
         weights: load them; a reader without can only say what it is.
+        first_order: see `HeadReader`.
 
     Raises:
         ModelError: the model cannot be found or loaded.
@@ -64,7 +67,7 @@ def open_reader(section: TeacherSection, weights: bool = True) -> tuple[HeadRead
     load = load_causal_model if weights else causal_model_without_weights
     model = load(reference, getattr(torch, name), section.trust_remote_code)
     tokenizer = load_tokenizer(reference, section.trust_remote_code)
-    reader = HeadReader(model, tokenizer, section.prompt, section.depth, section.state_layer)
+    reader = HeadReader(model, tokenizer, section.prompt, section.depth, section.state_layer, first_order)
     return reader, {"reference": reference.text, "version": reference.version}
 
 
@@ -203,6 +206,7 @@ def open_teacher(
     run: Run,
     weights: bool = True,
     says: JudgeSection = PLAIN,
+    first_order: int = 0,
 ) -> HeadTeacher | MixedTeacher:
     """The fitted teacher of ``folder``, its model loaded.
 
@@ -213,6 +217,7 @@ def open_teacher(
         run: the whole first stage, which gives a mixture its scores.
         weights: load the model's; a teacher without can only describe itself.
         says: whether it names evidence, and how many orders it reads.
+        first_order: see `HeadReader`.
 
     Raises:
         TeacherError: the folder holds no teacher, one fitted for another model or prompt, or not this method.
@@ -221,7 +226,7 @@ def open_teacher(
     if says.orders is not None:
         prompt = PromptSettings(**{**section.prompt.model_dump(), "orders": says.orders})
         section = section.model_copy(update={"prompt": prompt})
-    reader, model = open_reader(section, weights)
+    reader, model = open_reader(section, weights, first_order)
     teachers = teachers_of(folder, reader, model, collection, run, says.evidence)
     wanted = method or next(name for name in reversed(METHODS) if name in teachers)
     if wanted not in teachers:

@@ -168,6 +168,14 @@ def test_several_orders_are_averaged(tokenizer):
         singles.append(kept.read(QUERY, texts[::-1]).real[..., columns])
     assert not torch.allclose(*singles)
     torch.testing.assert_close(read(QUERY, DOCUMENTS).real, (singles[0] + singles[1]) / 2)
+    second = HeadReader(build("llama"), tokenizer, SETTINGS, first_order=1)
+    torch.testing.assert_close(second.at_depth(second.layer_count).read(QUERY, DOCUMENTS).real, singles[1])
+
+
+def test_where_the_caller_says_the_order_there_is_no_second(tokenizer):
+    settings = PromptSettings(**{**SETTINGS.model_dump(), "order": "best_last"})
+    with pytest.raises(TeacherError, match="first_order is 1, but the caller's order is one"):
+        HeadReader(build("llama"), tokenizer, settings, first_order=1)
 
 
 def test_the_callers_order_can_be_kept_with_the_first_document_last(tokenizer):

@@ -1,6 +1,7 @@
 """`distill label` under each kind of judge, and what the rows say beside the scores."""
 
 import pytest
+from scipy import stats
 
 from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
@@ -54,6 +55,26 @@ def test_a_fitted_teacher_names_sentences_and_is_sure_or_not(distill, house, bei
     assert {row["confidence"] for row in single} == {None}
     assert {row["evidence_start"] for row in single} == {None}
     assert [row["tokens"] for row in rows] == [2 * row["tokens"] for row in single]
+
+
+def test_another_first_order_shows_how_far_the_teacher_agrees_with_itself(distill, house, tmp_path):
+    teacher = ("--teacher", house[0] / "teacher", "--method", "all_heads", "--no-evidence")
+    both, first, second = (
+        {(row["query_id"], row["doc_id"]): row for row in label(distill, house, tmp_path / name, *teacher, *options)}
+        for name, options in {"both": ("--orders", 2), "first": (), "second": ("--first-order", 1)}.items()
+    )
+    for query_id in {query_id for query_id, _ in both}:
+        pairs = [pair for pair in both if pair[0] == query_id]
+        readings = ([rows[pair]["score"] for pair in pairs] for rows in (first, second))
+        assert both[pairs[0]]["confidence"] == pytest.approx(stats.kendalltau(*readings).statistic)
+    # the job of one order is not taken for that of another
+    assert {row["list_key"] for row in first.values()}.isdisjoint(row["list_key"] for row in second.values())
+
+
+def test_only_a_fitted_teachers_order_can_be_chosen(distill, house, causal_folder, tmp_path):
+    options = ("--generate", causal_folder, "--first-order", 1, "--out", tmp_path / "labels")
+    code, _, errors = distill("label", *house[1], *options)
+    assert code == 2 and "it is for --teacher alone" in errors
 
 
 def test_students_leave_unsure_lists_out(distill, house, beir_folder, tmp_path):
