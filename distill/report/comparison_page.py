@@ -25,6 +25,7 @@ MOST_SLICE_ROWS = 60
 MOST_DOCUMENTS = 12
 MOST_MISSING = 50
 MOST_NAME = 120
+MOST_TEXT = 5_000
 WELL_JUDGED = 0.9
 UNEQUALLY_JUDGED = 0.02
 
@@ -32,7 +33,7 @@ UNEQUALLY_JUDGED = 0.02
 def write_comparison_page(dossier: Dossier, path: Path) -> None:
     """Write the comparison as an HTML page that needs nothing else; a page that stands at ``path`` is replaced.
 
-    The same dossier gives the same bytes. Texts that are long are cut, and of very many slices or documents the page
+    The same dossier gives the same bytes. Texts that are long open on demand, up to `MOST_TEXT` characters, and of very many slices or documents the page
     says how many it leaves out.
 
     Raises:
@@ -56,6 +57,7 @@ def write_comparison_page(dossier: Dossier, path: Path) -> None:
         few=SMALL,
         most_documents=MOST_DOCUMENTS,
         most_missing=MOST_MISSING,
+        most_text=MOST_TEXT,
         milliseconds=milliseconds,
         **plots,
     )  # fmt: skip

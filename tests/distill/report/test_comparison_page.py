@@ -76,6 +76,18 @@ def test_the_verdict_comes_first(page):
     assert page.said().startswith("a made-up comparison a made-up comparison teacher is better than bm25. nDCG@10")
 
 
+def test_a_long_document_opens_on_demand_and_a_short_one_stands_whole(written):
+    long = dossier(text="many words " * 60 + "and the end")
+    _, page = written(long)
+    passages = [attributes for tag, attributes in page.elements if tag == "details" and "passage" in str(attributes)]
+    shown = sum(len(change.movements[:12]) for change in long.worst + long.best)
+    assert len(passages) == shown > 0
+    assert page.said().count("and the end") == shown
+    assert not [
+        attributes for tag, attributes in written(dossier())[1].elements if attributes.get("class") == "passage"
+    ]
+
+
 def test_every_contrast_stands_in_the_table_with_all_its_figures(page):
     heads, *rows = page.table("effect size", "p Holm")
     whole = [contrast for contrast in dossier().comparison.contrasts if contrast.slice == ALL_QUERIES]
