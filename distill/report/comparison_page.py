@@ -33,8 +33,8 @@ UNEQUALLY_JUDGED = 0.02
 def write_comparison_page(dossier: Dossier, path: Path) -> None:
     """Write the comparison as an HTML page that needs nothing else; a page that stands at ``path`` is replaced.
 
-    The same dossier gives the same bytes. Texts that are long open on demand, up to `MOST_TEXT` characters, and of very many slices or documents the page
-    says how many it leaves out.
+    The same dossier gives the same bytes. Long documents open on demand, up to `MOST_TEXT` characters, and of very
+    many slices or documents the page says how many it leaves out.
 
     Raises:
         KeyError: the comparison has no contrast of the dossier's system with its reference, or facts of a system are
