@@ -1,17 +1,21 @@
-"""Reads a recipe from a YAML file, and writes one: the only reader of recipes' YAML."""
+"""Finds, reads and writes recipes: a file over the one that it extends, over that one's, and overrides over them all."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
-from distill.errors import RecipeError
-from distill.recipe import BeirCollection, DocstringCollection, Recipe
+from distill.errors import RecipeError, RecipeProblem
+from distill.recipe import Recipe
+from distill.recipe_problems import validated
+from distill.recipe_yaml import MAX_CHARACTERS, Entry, Place, overlay, read_yaml
+
+EXTENDS = "extends"
+SUFFIX = ".yaml"
 
 
 def load_recipe(place: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -22,24 +26,30 @@ def load_recipe(place: str, overrides: Sequence[str] = ()) -> Recipe:
         overrides: settings as ``a.b=value`` with the value in YAML, over those of the file.
 
     Raises:
-        RecipeError: no such recipe, broken YAML, an unknown key or a value that is not accepted.
+        RecipeError: no such recipe, broken YAML, an unknown key or a value that is not accepted. Its ``problems`` are all
+            that were found, each with file, line and column.
     """
-    path = find_recipe(place)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read: {error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise RecipeError(f"{path}{line}: not valid YAML: {error.problem}") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of sections; got {type(content).__name__}")
-    for override in overrides:
-        _set(content, override)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"{path}: {_first_problem(error)}") from None
+    recipe, problems = validated(read_recipe(place, overrides))
+    if recipe is None:
+        raise RecipeError.of(problems)
+    return recipe
+
+
+def read_recipe(place: str, overrides: Sequence[str] = ()) -> Entry:
+    """What a recipe says, with that of the recipes that it extends and the overrides; nothing is checked but its form.
+
+    Raises:
+        RecipeError: no such recipe, broken YAML, recipes that extend each other, or an override of no known form.
+    """
+    whole = _read_chain(find_recipe(place), ())
+    said = [_override(text) for text in overrides]
+    if not said:
+        return whole
+    # laid on each other first: of a new kind and its other keys, either may be said first
+    together = said[0]
+    for entry in said[1:]:
+        together = overlay(together, entry)
+    return overlay(whole, together)
 
 
 def find_recipe(place: str) -> Path:
@@ -51,64 +61,111 @@ def find_recipe(place: str) -> Path:
     path = Path(place)
     if path.is_file():
         return path
-    packaged = Path(str(resources.files("recipes")))
-    named = packaged / f"{path.stem}.yaml"
+    packaged = packaged_recipes()
     # a path such as recipes/quickstart.yaml also works where the package is installed without its source tree
-    if path.suffix in ("", ".yaml") and path.parent.name in ("", "recipes") and named.is_file():
-        return named
-    names = ", ".join(sorted(entry.stem for entry in packaged.glob("*.yaml")))
-    raise RecipeError(f"{place}: no such recipe file; packaged recipes are {names}")
+    if path.suffix in ("", SUFFIX) and path.parent.name in ("", "recipes") and path.stem in packaged:
+        return packaged[path.stem]
+    near = difflib.get_close_matches(path.stem, packaged, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise RecipeError.at(place, f"no such recipe file; {meant}packaged recipes are {', '.join(packaged)}")
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """The files of the recipes that come with the package, by name."""
+    folder = Path(str(resources.files("recipes")))
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def write_resolved(recipe: Recipe, path: Path) -> None:
     """Write the recipe with every default filled in, so that a run's folder says what it did."""
-    content = recipe.model_dump(mode="json")
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(resolved_text(recipe), encoding="utf-8")
 
 
-def _set(content: dict[str, Any], override: str) -> None:
-    name, equals, text = override.partition("=")
-    keys = name.strip().split(".")
-    if not equals or not all(keys):
-        raise RecipeError(f"--set {override}: a setting is written section.key=value")
+def resolved_text(recipe: Recipe) -> str:
+    """The recipe in YAML, with every default and all that it extends filled in."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_chain(path: Path, chain: tuple[Path, ...]) -> Entry:
+    """A file's content laid on that of the file that it extends; ``chain`` are the files that led here."""
+    content = _read_file(path)
+    parent = content.value.pop(EXTENDS, None)
+    if parent is None or parent.value is None:
+        return content
+    chain = (*chain, path.resolve())
+    found = _parent(parent, path)
+    if found.resolve() in chain:
+        names = " -> ".join(_shown(each) for each in (*chain, found))
+        raise RecipeError.at(parent.place, f"{EXTENDS}: the recipes extend each other: {names}")
+    return overlay(_read_chain(found, chain), content)
+
+
+def _parent(named: Entry, child: Path) -> Path:
+    """The file that ``extends`` names: relative to the file that says so, or a packaged recipe's name."""
+    if not isinstance(named.value, str):
+        message = (
+            f"{EXTENDS}: takes the name of a packaged recipe, or a path relative to this file; got {named.value!r}"
+        )
+        raise RecipeError.at(named.place, message)
+    path = child.parent / Path(named.value).expanduser()
+    if path.is_file():
+        return path
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {override}: {text!r} is not a YAML value") from None
-    place = content
-    for key in keys[:-1]:
-        place = place.setdefault(key, {})
-        if not isinstance(place, dict):
-            raise RecipeError(f"--set {override}: {key} holds a value, not a section")
-    place[keys[-1]] = value
+        return find_recipe(named.value)
+    except RecipeError as error:
+        raise RecipeError.at(named.place, f"{EXTENDS}: {error}") from None
 
 
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("docstrings", "beir"))
-    if first["type"] == "extra_forbidden":
-        accepted = ", ".join(_accepted_keys(first["loc"][:-1]))
-        return f"{key}: unknown key; accepted here are {accepted}"
-    if first["type"] == "missing":
-        return f"{key}: this key is required"
-    message = first["msg"].removeprefix("Value error, ")
-    message = f"{key}: {message[:1].lower()}{message[1:]}" if key else message
-    # a rule over several keys names their values itself; the whole section would bury it
-    return message if isinstance(first["input"], dict) else f"{message}; got {first['input']!r}"
+def _read_file(path: Path) -> Entry:
+    source = _shown(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecipeError.at(source, f"cannot be read: {error.strerror}") from None
+    if len(content) > 4 * MAX_CHARACTERS:
+        raise RecipeError.at(source, f"{len(content):,} bytes; a recipe has at most {MAX_CHARACTERS:,} characters")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RecipeError.at(f"{source}:{line}", f"not UTF-8 ({error.reason}); a recipe is UTF-8 text") from None
+    entry = read_yaml(text, source)
+    if entry.value is None:
+        raise RecipeError.at(source, "is empty; a recipe is a mapping of sections")
+    if not isinstance(entry.value, dict):
+        raise RecipeError.at(entry.place, f"a recipe is a mapping of sections; got {type(entry.value).__name__}")
+    return entry
 
 
-def _accepted_keys(section: Sequence[int | str]) -> list[str]:
-    """Keys of the section that a validation error points to."""
-    model: type[BaseModel] = Recipe
-    for part in section:
-        if part in ("docstrings", "beir"):
-            model = DocstringCollection if part == "docstrings" else BeirCollection
-            continue
-        field = model.model_fields.get(str(part))
-        model = next((kind for kind in _models_in(field.annotation if field else None)), model)
-    return list(model.model_fields)
+def _override(text: str) -> Entry:
+    """``a.b=value`` as a mapping of mappings."""
+    source = f"--set {text}"
+    name, equals, value = text.partition("=")
+    keys = [key.strip() for key in name.split(".")]
+    if not equals or not all(keys):
+        raise RecipeError.at(source, "a setting is written section.key=value")
+    if keys == [EXTENDS]:
+        raise RecipeError.at(source, "a recipe's file says what it extends; give the recipe that you mean instead")
+    try:
+        entry = _at_one_place(read_yaml(value, source), Place(source))
+    except RecipeError as error:
+        raise RecipeError.of([RecipeProblem(source, problem.message) for problem in error.problems]) from None
+    for key in reversed(keys):
+        entry = Entry({key: entry}, entry.place, entry.place)
+    return entry
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    kinds = get_args(annotation) or (annotation,)
-    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+def _at_one_place(entry: Entry, place: Place) -> Entry:
+    """The entry with ``place`` throughout: an override is short, its own text says more than a line and a column."""
+    value = entry.value
+    if isinstance(value, dict):
+        value = {key: _at_one_place(each, place) for key, each in value.items()}
+    elif isinstance(value, list):
+        value = [_at_one_place(each, place) for each in value]
+    return Entry(value, place, place, entry.written)
+
+
+def _shown(path: Path) -> str:
+    """The path as a reader here would type it."""
+    resolved, here = path.resolve(), Path.cwd()
+    return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(path)
