@@ -17,7 +17,8 @@ from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
 from distill.errors import RecipeError
 from distill.progress import Advance, progress_bar
-from distill.recipe import Recipe, write_resolved
+from distill.recipe import Recipe
+from distill.recipe_file import write_resolved
 from distill.stages.candidates import top
 from distill.stages.label_engines import LOCAL, EngineSettings
 from distill.stages.roles import QueryPlan

@@ -57,8 +57,8 @@ def _without_teacher(recipe: Recipe) -> Iterator[str]:
     systems = [*(["first_stage"] if recipe.ranks_first else []), *recipe.runs, *recipe.models]
     if len(systems) < 2:
         yield (
-            f"without a teacher, systems are compared, and there is {_listed(systems) or 'none'}: give a teacher, or two "
-            "or more among runs (TREC files by name) and models (by name, compared with the first stage)"
+            f"without a teacher, systems are compared, and there is {_listed(systems) or 'none'}: give a teacher, or "
+            "two or more among runs (TREC files by name) and models (by name, compared with the first stage)"
         )
     if recipe.held_out is not None:
         yield (

@@ -189,7 +189,7 @@ def _label_flags(
 
 def _label_recipe(name: str, changes: list[str], out: Path, where: EngineSettings, dry_run: bool) -> None:
     from distill.pipeline import open_run, run_recipe
-    from distill.recipe import load_recipe
+    from distill.recipe_file import load_recipe
     from distill.steps import LISTS, labelled_candidates, teacher_source
     from labeling.job import JobSettings
 

@@ -19,7 +19,7 @@ def run(
     """Carry out a recipe: collection, first stage, teacher, labels, students, evaluation, export."""
     from distill.commands.tables import metrics_table
     from distill.pipeline import run_recipe
-    from distill.recipe import load_recipe
+    from distill.recipe_file import load_recipe
     from distill.steps import read_metrics
 
     console = Console()

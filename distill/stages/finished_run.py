@@ -12,7 +12,8 @@ from distill.artifacts import read_manifest
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import read_run
 from distill.pipeline import RECIPE, RecipeRun
-from distill.recipe import Recipe, load_recipe
+from distill.recipe import Recipe
+from distill.recipe_file import load_recipe
 from distill.stages.comparison import ComparisonRequest
 from distill.stages.evaluation import SYSTEMS
 from distill.stages.roles import QueryPlan

@@ -228,7 +228,7 @@ def test_heads_that_cannot_be_adopted_are_named(distill, causal_folder, tmp_path
 
 
 def test_the_packaged_recipes_are_valid():
-    from distill.recipe import find_recipe, load_recipe
+    from distill.recipe_file import find_recipe, load_recipe
 
     folder = find_recipe("quickstart").parent
     paths = sorted(folder.glob("**/*.yaml"))
