@@ -46,7 +46,7 @@ def validated(content: Entry) -> tuple[Recipe | None, list[RecipeProblem]]:
     recipe, errors = _validate(content)
     if recipe is not None:
         return recipe, []
-    found = {_problem(error, content): None for error in errors}
+    found = dict.fromkeys(_first_of_each(errors, content))
     # pydantic asks for rules over several keys only where each key alone is right
     taken: set[str] = set()
     rest = content
@@ -62,6 +62,16 @@ def validated(content: Entry) -> tuple[Recipe | None, list[RecipeProblem]]:
         hidden = [error for error in rules if not taken & set(re.findall(r"[a-z_0-9]+", error["msg"]))]
         found |= {_problem(error, content): None for error in hidden}
     return None, sorted(found, key=_in_order)
+
+
+def _first_of_each(errors: Iterable[Any], content: Entry) -> Iterator[RecipeProblem]:
+    """The problems, one a value: where a key takes one of several types, pydantic tells of each."""
+    seen: set[Keys] = set()
+    for error in errors:
+        keys, _ = _found(error, content)
+        if error["type"] in ("value_error", "extra_forbidden") or keys not in seen:
+            yield _problem(error, content)
+        seen.add(keys)
 
 
 def without_null_sections(content: Entry, model: type[BaseModel]) -> Entry:
@@ -129,7 +139,7 @@ def _said(error: Mapping[str, Any], keys: Keys, entry: Entry, content: Entry) ->
     if kind == "missing":
         return entry.key_place, "this key is required"
     if kind == "union_tag_not_found":
-        return entry.key_place, "this key is required; accepted are docstrings and beir"
+        return entry.key_place, f"this key is required; accepted are {', '.join(_kinds(error['loc']))}"
     if kind == "union_tag_invalid":
         return entry.place, f"accepted are {error['ctx']['expected_tags']}; got {error['ctx']['tag']!r}"
     message = _TAKES.get(kind) or _sentence(error["msg"].removeprefix("Value error, "))
@@ -241,6 +251,13 @@ def _model_at(loc: Iterable[int | str]) -> type[BaseModel]:
         field = models[0].model_fields.get(str(part))
         models = (_models_in(field.annotation) if field else []) or models
     return models[0]
+
+
+def _kinds(loc: Iterable[int | str]) -> list[str]:
+    """The words that ``kind`` takes in a section of several forms."""
+    *section, last = loc
+    models = _models_in(_model_at(section).model_fields[str(last)].annotation)
+    return [str(kind) for model in models for kind in get_args(model.model_fields["kind"].annotation)]
 
 
 def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
