@@ -1,4 +1,4 @@
-"""Finds, reads and writes recipes: a file over the one that it extends, over that one's, and overrides over them all."""
+"""Finds, reads and writes recipes: a file laid over those that it extends, and overrides over them all."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def load_recipe(place: str, overrides: Sequence[str] = ()) -> Recipe:
         overrides: settings as ``a.b=value`` with the value in YAML, over those of the file.
 
     Raises:
-        RecipeError: no such recipe, broken YAML, an unknown key or a value that is not accepted. Its ``problems`` are all
-            that were found, each with file, line and column.
+        RecipeError: no such recipe, broken YAML, an unknown key or a value that is not accepted. Its ``problems``
+            are all that were found, each with file, line and column.
     """
-    recipe, problems = validated(read_recipe(place, overrides))
-    if recipe is None:
-        raise RecipeError.of(problems)
-    return recipe
+    found = validated(read_recipe(place, overrides))
+    if found.recipe is None:
+        raise RecipeError.of(found.problems)
+    return found.recipe
 
 
 def read_recipe(place: str, overrides: Sequence[str] = ()) -> Entry:

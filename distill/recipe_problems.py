@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -36,8 +36,22 @@ _TAKES = {
 }
 
 
-def validated(content: Entry) -> tuple[Recipe | None, list[RecipeProblem]]:
-    """The recipe that ``content`` means, or None and everything that is wrong with it.
+class Validated(NamedTuple):
+    """What a recipe's content means.
+
+    Args:
+        recipe: None where something is wrong.
+        problems: everything that is wrong.
+        readable: the recipe without its broken keys, by which the rest can be judged; None where too much is broken.
+    """
+
+    recipe: Recipe | None
+    problems: list[RecipeProblem]
+    readable: Recipe | None
+
+
+def validated(content: Entry) -> Validated:
+    """The recipe that ``content`` means, or everything that is wrong with it.
 
     A section that cannot be null and is null has its defaults. Types are strict: a number in quotes is no number, and
     ``yes`` is no number either.
@@ -45,9 +59,9 @@ def validated(content: Entry) -> tuple[Recipe | None, list[RecipeProblem]]:
     content = without_null_sections(content, Recipe)
     recipe, errors = _validate(content)
     if recipe is not None:
-        return recipe, []
+        return Validated(recipe, [], recipe)
     found = dict.fromkeys(_first_of_each(errors, content))
-    # pydantic asks for rules over several keys only where each key alone is right
+    # pydantic asks for rules over several keys only where each key alone is right: ask again without the broken ones
     taken: set[str] = set()
     rest = content
     for _ in range(_ROUNDS):
@@ -55,13 +69,13 @@ def validated(content: Entry) -> tuple[Recipe | None, list[RecipeProblem]]:
             keys = _faulty(error, rest)
             taken.update(str(key[-1]) for key in keys if key)
             rest = _mended(rest, error, keys)
-        again, errors = _validate(rest)
-        if again is not None:
+        recipe, errors = _validate(rest)
+        if recipe is not None:
             break
         rules = [error for error in errors if error["type"] == "value_error"]
         hidden = [error for error in rules if not taken & set(re.findall(r"[a-z_0-9]+", error["msg"]))]
         found |= {_problem(error, content): None for error in hidden}
-    return None, sorted(found, key=_in_order)
+    return Validated(None, sorted(found, key=_in_order), recipe)
 
 
 def _first_of_each(errors: Iterable[Any], content: Entry) -> Iterator[RecipeProblem]:
@@ -81,10 +95,16 @@ def without_null_sections(content: Entry, model: type[BaseModel]) -> Entry:
     kept: dict[str, Entry] = {}
     for key, entry in content.value.items():
         field = model.model_fields.get(key)
-        models = _models_in(field.annotation) if field else []
-        if entry.value is None and field and not field.is_required() and not _takes_null(field.annotation):
-            if models or _is_mapping(field.annotation):
-                continue
+        models = models_in(field.annotation) if field else []
+        is_section = bool(models) or (field is not None and _is_mapping(field.annotation))
+        if (
+            entry.value is None
+            and field
+            and is_section
+            and not field.is_required()
+            and not _takes_null(field.annotation)
+        ):
+            continue
         kept[key] = without_null_sections(entry, models[0]) if len(models) == 1 else entry
     return Entry(kept, content.place, content.key_place)
 
@@ -209,17 +229,20 @@ def _faulty(error: Mapping[str, Any], content: Entry) -> list[Keys]:
 
 
 def _mended(content: Entry, error: Mapping[str, Any], faulty: Iterable[Keys]) -> Entry:
-    """The content without the faulty keys, or with something in the place of one that is missing."""
+    """The content without the faulty keys, or with something in the place of what is missing or still to be given."""
     if error["type"] == "missing":
         keys, _ = _found(error, content)
         return _replaced(content, keys, _stand_in(error["loc"], content.place))
+    if error["input"] is None and error["type"] in ("path_type", "string_type"):
+        keys, entry = _found(error, content)
+        return _replaced(content, keys, Entry(".", entry.place, entry.key_place))
     for keys in faulty:
         content = _replaced(content, keys, None)
     return content
 
 
 def _stand_in(loc: Sequence[int | str], place: Place) -> Entry:
-    section = _models_in(_model_at(loc[:-1]).model_fields[str(loc[-1])].annotation)
+    section = models_in(_model_at(loc[:-1]).model_fields[str(loc[-1])].annotation)
     return Entry({} if section else ".", place, place)
 
 
@@ -249,28 +272,29 @@ def _model_at(loc: Iterable[int | str]) -> type[BaseModel]:
             models = [model for model in models if part in get_args(model.model_fields["kind"].annotation)]
             continue
         field = models[0].model_fields.get(str(part))
-        models = (_models_in(field.annotation) if field else []) or models
+        models = (models_in(field.annotation) if field else []) or models
     return models[0]
 
 
 def _kinds(loc: Iterable[int | str]) -> list[str]:
     """The words that ``kind`` takes in a section of several forms."""
     *section, last = loc
-    models = _models_in(_model_at(section).model_fields[str(last)].annotation)
+    models = models_in(_model_at(section).model_fields[str(last)].annotation)
     return [str(kind) for model in models for kind in get_args(model.model_fields["kind"].annotation)]
 
 
 def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield prefix + name
-        for section in _models_in(field.annotation):
+        for section in models_in(field.annotation):
             yield from _all_keys(section, f"{prefix}{name}.")
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a key may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+    return [model for part in get_args(annotation) for model in models_in(part)]
 
 
 def _takes_null(annotation: Any) -> bool:

@@ -63,8 +63,8 @@ class Entry:
 class _Loader(yaml.SafeLoader):
     """Reads plain scalars as an editor does, with both YAML 1.1's booleans and numbers such as 1e-4.
 
-    YAML 1.1 also has dates, numbers to the base 60 (``1:30`` is 90) and octal numbers (``010`` is 8): they stay text, or
-    are decimal.
+    YAML 1.1 also has dates, numbers to the base 60 (``1:30`` is 90) and octal numbers (``010`` is 8): they stay
+    text, or are decimal.
     """
 
     yaml_implicit_resolvers: dict[str, Any] = {}
