@@ -86,6 +86,8 @@ def _with_teacher(recipe: Recipe, teacher: TeacherSection) -> Iterator[str]:
                 "first stage"
             )
     engine = recipe.labels.engine
+    if engine is not None and engine.name == "ray" and engine.gpus is None and teacher.device_map is not None:
+        yield "labels.engine: a teacher with a device_map lies on several GPUs; say with gpus how many each judge gets"
     if engine is not None and engine.gpus is not None and engine.gpus > 1 and teacher.device_map is None:
         yield (
             f"labels.engine.gpus ({engine.gpus}) gives a judge several GPUs, and without teacher.device_map it uses "
