@@ -138,12 +138,13 @@ def _found(error: Mapping[str, Any], content: Entry) -> tuple[Keys, Entry]:
     """
     keys: list[int | str] = []
     entry = content
-    for number, part in enumerate(error["loc"], start=1):
+    parts, _ = _followed(error["loc"])
+    for number, part in enumerate(parts, start=1):
         inside = entry.value
         if isinstance(inside, dict) and part in inside or isinstance(inside, list) and isinstance(part, int):
             entry = inside[part]
             keys.append(part)
-        elif error["type"] == "missing" and number == len(error["loc"]):
+        elif error["type"] == "missing" and number == len(parts):
             keys.append(part)
     if error["type"].startswith("union_tag"):
         keys.append("kind")
@@ -266,14 +267,24 @@ def _replaced(content: Entry, keys: Keys, entry: Entry | None) -> Entry:
 
 def _model_at(loc: Iterable[int | str]) -> type[BaseModel]:
     """The section that an error's location leads to."""
+    return _followed(loc)[1]
+
+
+def _followed(loc: Iterable[int | str]) -> tuple[list[int | str], type[BaseModel]]:
+    """The keys of an error's location, without the kind that pydantic names behind a section of several, and the last
+    section on the way."""
+    keys: list[int | str] = []
+    last: type[BaseModel] = Recipe
     models: list[type[BaseModel]] = [Recipe]
     for part in loc:
         if len(models) > 1:
             models = [model for model in models if part in get_args(model.model_fields["kind"].annotation)]
-            continue
-        field = models[0].model_fields.get(str(part))
-        models = (models_in(field.annotation) if field else []) or models
-    return models[0]
+        else:
+            keys.append(part)
+            field = models[0].model_fields.get(str(part)) if models else None
+            models = models_in(field.annotation) if field else []
+        last = models[0] if len(models) == 1 else last
+    return keys, last
 
 
 def _kinds(loc: Iterable[int | str]) -> list[str]:

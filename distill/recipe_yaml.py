@@ -198,6 +198,8 @@ class _Builder:
             return text.lower() in _TRUE
         if kind in ("int", "float"):
             return self._number(text, kind, self._place(node))
+        if kind == "merge":
+            return text
         self._refuse_tag(node, "str")
         if _HALF_CHARACTER.search(text):
             self._report(self._place(node), "holds half a character (a lone surrogate), which no file can keep")

@@ -141,7 +141,7 @@ def _lists_trained_on(section: EncoderSection | DecoderSection, labelled: int | 
     epochs = trainer.get("num_train_epochs", 3 if isinstance(section, EncoderSection) else 2)
     if labelled is None:
         return None, f"lists without a limit x {epochs} epochs"
-    return labelled * epochs, f"{labelled:,} lists x {epochs} epochs"
+    return labelled * epochs, f"{labelled:,} lists x {epochs} epoch{'' if epochs == 1 else 's'}"
 
 
 def _share_of_layers(section: EncoderSection | DecoderSection, facts: ModelFacts) -> float:

@@ -97,6 +97,9 @@ def _show_time(console: Console, checked: CheckedRecipe, hardware: Sequence[Hard
             else f"arithmetic, not measured: {shares()['read']:.0%} and "
             + (f"{shares()['train']:.0%} of the card's bf16 rate are assumed")
         )
+        teacher = next((part.bytes for part in checked.memory if part.name == "teacher"), 0.0)
+        if not each.measured and teacher > each.gigabytes * 1e9:
+            source += f"; the teacher's weights alone fill {teacher / 1e9 / each.gigabytes:.1f} of them"
         read, train = each.operations["read"] / 1e9, each.operations["train"] / 1e9
         _line(console, f"{each.name}: {each.what}: {read:,.0f} and {train:,.0f} billion a second ({source})")
 
