@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from distill.collections.trec import read_run
 
@@ -225,14 +224,3 @@ def test_heads_that_cannot_be_adopted_are_named(distill, causal_folder, tmp_path
     assert code == 2
     assert re.search(said, one_line(error))
     assert not (tmp_path / "teacher").exists()
-
-
-def test_the_packaged_recipes_are_valid():
-    from distill.recipe_file import find_recipe, load_recipe
-
-    folder = find_recipe("quickstart").parent
-    paths = sorted(folder.glob("**/*.yaml"))
-    assert [path.stem for path in paths] == ["beir", "quickstart"]
-    for path in paths:
-        overrides = ["collection.path=."] if yaml.safe_load(path.read_text())["collection"]["kind"] == "beir" else []
-        assert load_recipe(str(path), overrides).name == path.stem

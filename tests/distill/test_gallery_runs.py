@@ -195,3 +195,45 @@ def test_korean_tail_queries_teach_a_multilingual_encoder(tmp_path, korean, qwen
     metrics = carry_out("korean-tail", out, *places, "decoder=null")
     assert set(metrics["systems"]) == {"first_stage", "bi_encoder", "encoder", *HEADS}
     assert_exported(out, {"encoder": "XLMRobertaForSequenceClassification"})
+
+
+def test_a_query_log_teaches_without_a_judgment(tmp_path, english, qwen3, modernbert):
+    out, log, heads = tmp_path / "run", tmp_path / "log.csv", tmp_path / "heads.json"
+    asked = collection("english", WORDS[:60]).queries.values()
+    log.write_text("query,frequency\n" + "".join(f"{text},{1 + n % 4}\n" for n, text in enumerate(asked)))
+    features = {"mass": "calibrated", "normalise": "zscore"}
+    heads.write_text(json.dumps({"method": "static_heads", "heads": {"0.1": 0.5, "1.0": 0.5}, "features": features}))
+    places = [f"collection.corpus={english / 'corpus.jsonl'}", f"collection.log={log}", f"encoder.start={modernbert}"]
+    few = ["queries.tail.sample=14", "queries.held_out={dev: 2, test: 4}", "decoder=null"]
+    # published heads are of a model of its size; a file of heads stands in for them
+    carry_out("query-log", out, *places, *few, f"teacher.model={qwen3}", f"teacher.published={heads}")
+    assert_exported(out, {"encoder": STUDENTS["encoder"]})
+
+
+def test_two_runs_are_compared_and_nothing_is_trained(tmp_path, english):
+    first = tmp_path / "first.run"
+    second = tmp_path / "second.run"
+    judged = [f"q{n}" for n in range(16, 20)]
+    first.write_text("".join(f"{q} Q0 d{n} {n + 1} {40 - n} x\n" for q in judged for n in range(40)))
+    second.write_text("".join(f"{q} Q0 d{n} {40 - n} {n} x\n" for q in judged for n in range(40)))
+    out = tmp_path / "run"
+    places = [f"collection.path={english}", f"runs.before={first}", f"runs.after={second}"]
+    run_recipe(load_recipe("ab-only", places), out, Console(file=io.StringIO(), width=200))
+    metrics = json.loads((out / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
+    assert set(metrics["systems"]) == {"before", "after"}
+    # the only relevant document of q16 to q19 is at rank 17 to 20 of one run and 24 to 21 of the other
+    expected = {
+        "before": sum(1 / rank for rank in (17, 18, 19, 20)) / 4,
+        "after": sum(1 / rank for rank in (21, 22, 23, 24)) / 4,
+    }
+    assert {name: row["AP"] for name, row in metrics["systems"].items()} == pytest.approx(expected)
+
+
+def test_judges_over_several_devices_label_on_ray(tmp_path, english, llama, modernbert):
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'distill[ray]'")
+    out = tmp_path / "run"
+    places = [f"collection.path={english}", f"teacher.model={llama}", f"encoder.start={modernbert}", "decoder=null"]
+    # without GPUs the model's map has one device, and a judge is one processor
+    carry_out("multi-gpu-70b", out, *places, "labels.engine.gpus=null", "labels.engine.judges=1")
+    assert json.loads((out / "labels" / "manifest.json").read_text())["counts"]["failed"] == 0
+    assert_exported(out, {"encoder": STUDENTS["encoder"]})
