@@ -130,10 +130,11 @@ def _without_weights(auto: Any, config: PretrainedConfig) -> Any:
 
 
 def _writer(config: PretrainedConfig, section: Settings) -> Any:
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING, AutoModelForCausalLM
 
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise ModelError(f"{config.model_type} is no decoder (transformers has no causal language model of it)")
+    # transformers also offers encoders such as BERT as causal models: they would look ahead
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or type(config) in MODEL_FOR_MASKED_LM_MAPPING:
+        raise ModelError(f"{config.model_type} is no decoder; Llama, Qwen3, Mistral and Gemma are some")
     return _without_weights(AutoModelForCausalLM, config)
 
 
