@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-import yaml
-
 from distill.errors import RecipeError, RecipeProblem
 from distill.recipe import Recipe
 from distill.recipe_problems import validated
-from distill.recipe_yaml import MAX_CHARACTERS, Entry, Place, overlay, read_yaml
+from distill.recipe_yaml import MAX_CHARACTERS, Entry, Place, overlay, read_yaml, write_yaml
 
 EXTENDS = "extends"
 SUFFIX = ".yaml"
@@ -83,7 +81,7 @@ def write_resolved(recipe: Recipe, path: Path) -> None:
 
 def resolved_text(recipe: Recipe) -> str:
     """The recipe in YAML, with every default and all that it extends filled in."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return write_yaml(recipe.model_dump(mode="json"))
 
 
 def _read_chain(path: Path, chain: tuple[Path, ...]) -> Entry:

@@ -17,6 +17,7 @@ MAX_DEPTH = 30
 MAX_VALUES = 10_000
 _MAX_DIGITS = 30
 _PREFIX = "tag:yaml.org,2002:"
+_ODD_BREAKS = re.compile("[\x85\u2028\u2029]")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
@@ -70,6 +71,18 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts a text in quotes where `_Loader` or YAML 1.1 would take it for something else: 08, 1e-4, 1:30."""
+
+
+def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # PyYAML would fold these three, which are line breaks to YAML 1.1 alone, into spaces
+    return dumper.represent_scalar(_PREFIX + "str", text, style='"' if _ODD_BREAKS.search(text) else None)
+
+
+_Dumper.add_representer(str, _text_node)
+
+
 for _name, _pattern, _first in (
     ("bool", "|".join(form for word in _TRUE + _FALSE for form in (word, word.title(), word.upper())), "yYnNtTfFoO"),
     ("int", r"[-+]?[0-9][0-9_]*|0x[0-9a-fA-F]+", "-+0123456789"),
@@ -81,7 +94,8 @@ for _name, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("merge", r"<<", ["<"]),
 ):
-    _Loader.add_implicit_resolver(_PREFIX + _name, re.compile(f"(?:{_pattern})\\Z"), list(_first))
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_PREFIX + _name, re.compile(f"(?:{_pattern})\\Z"), list(_first))
 
 
 def read_yaml(text: str, source: str) -> Entry:
@@ -112,6 +126,12 @@ def read_yaml(text: str, source: str) -> Entry:
     if builder.problems:
         raise RecipeError.of(builder.problems)
     return entry
+
+
+def write_yaml(content: Any) -> str:
+    """Plain values as a YAML text, which `read_yaml` and any reader of YAML 1.1 read as they were."""
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _refuse_depth(text: str, source: str) -> None:

@@ -37,6 +37,7 @@ class ModelFacts:
         layer_parameters: of its layers alone, each used once for every token.
         layers: how many.
         problem: why it cannot do what the recipe asks, if it cannot.
+        setting: the key beside the model's that asks too much of it, if it is one.
     """
 
     key: str
@@ -47,6 +48,15 @@ class ModelFacts:
     layer_parameters: int | None = None
     layers: int | None = None
     problem: str | None = None
+    setting: str | None = None
+
+
+class _TooMuchAsked(ModelError):
+    """A setting that does not fit a model: ``key`` names it."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def model_facts(key: str, text: str, role: Role, section: Settings = None) -> ModelFacts:
@@ -65,11 +75,11 @@ def model_facts(key: str, text: str, role: Role, section: Settings = None) -> Mo
         return ModelFacts(key, text, problem=str(error))
     if config is None:
         return ModelFacts(key, text, where)
-    model, problem = _judged(config, role, section)
+    model, problem, setting = _judged(config, role, section)
     parameters, of_layers = (None, None) if model is None else _sizes(model)
     layers = getattr(config.get_text_config(), "num_hidden_layers", None)
     said = None if problem is None else f"model {text!r}: {problem}"
-    return ModelFacts(key, text, where, config.model_type, parameters, of_layers, layers, said)
+    return ModelFacts(key, text, where, config.model_type, parameters, of_layers, layers, said, setting)
 
 
 def _find_config(reference: ModelReference, trust_remote_code: bool) -> tuple[str, PretrainedConfig | None]:
@@ -109,17 +119,20 @@ def known_models() -> dict[str, dict[str, Any]]:
     return models
 
 
-def _judged(config: PretrainedConfig, role: Role, section: Settings) -> tuple[Any, str | None]:
-    """The model without weights, and why it cannot play its role, if it cannot."""
+def _judged(config: PretrainedConfig, role: Role, section: Settings) -> tuple[Any, str | None, str | None]:
+    """The model without weights, why it cannot play its role, if it cannot, and the setting that stands in its way."""
     from transformers import AutoModel
 
+    judge = _ROLES.get(role)
     try:
-        judge = _ROLES.get(role)
-        return (_without_weights(AutoModel, config), None) if judge is None else (judge(config, section), None)
+        return _without_weights(AutoModel, config) if judge is None else judge(config, section), None, None
+    except _TooMuchAsked as error:
+        return None, str(error), error.key
     except (ModelError, TeacherError, StudentError) as error:
-        return None, str(error)
+        return None, str(error), None
     except ValueError as error:
-        return None, f"{config.model_type} is no model that transformers can build: {str(error).splitlines()[0]}"
+        reason = f"{config.model_type} is no model that transformers can build: {str(error).splitlines()[0]}"
+        return None, reason, None
 
 
 def _without_weights(auto: Any, config: PretrainedConfig) -> Any:
@@ -150,7 +163,10 @@ def _teacher(config: PretrainedConfig, section: TeacherSection | None) -> Any:
         depth = layers if section.depth is None else section.depth
         state = (layers - 1) // 2 if section.state_layer is None else section.state_layer
         if not state < depth <= layers:
-            raise ModelError(f"depth {depth} and state layer {state} do not fit its {layers} layers")
+            raise _TooMuchAsked(
+                "depth" if section.depth else "state_layer",
+                f"depth {depth} and state layer {state} do not fit its {layers} layers",
+            )
     return model
 
 
@@ -186,7 +202,7 @@ def _encoder(config: PretrainedConfig, section: EncoderSection | None) -> Any:
         check_family(config)
     limit = position_limit(model)
     if limit is not None and section.max_tokens > limit:
-        raise ModelError(f"max_tokens is {section.max_tokens}, but it reads at most {limit} tokens")
+        raise _TooMuchAsked("max_tokens", f"max_tokens is {section.max_tokens}, but it reads at most {limit} tokens")
     return model
 
 
@@ -205,7 +221,7 @@ def _decoder(config: PretrainedConfig, section: DecoderSection | None) -> Any:
         )
     layers = config.get_text_config().num_hidden_layers
     if section is not None and section.layers is not None and section.layers > layers:
-        raise ModelError(f"layers is {section.layers}, but it has {layers}")
+        raise _TooMuchAsked("layers", f"layers is {section.layers}, but it has {layers}")
     return model
 
 

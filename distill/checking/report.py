@@ -71,7 +71,8 @@ def check_recipe(place: str, overrides: Sequence[str] = ()) -> CheckedRecipe:
         facts = model_facts(".".join(keys), entry.value, role, _section(readable, keys))
         models.append(facts)
         if facts.problem is not None:
-            problems.append(RecipeProblem(str(entry.place), f"{facts.key}: {facts.problem}"))
+            asked = inside(content, (*keys[:-1], facts.setting)) if facts.setting else None
+            problems.append(RecipeProblem(str((asked or entry).place), f"{facts.key}: {facts.problem}"))
     problems += _missing_paths(content, Recipe, ())
     if recipe is None:
         return CheckedRecipe(None, problems, models=models)

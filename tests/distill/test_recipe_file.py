@@ -10,7 +10,7 @@ import yaml
 from distill.errors import RecipeError
 from distill.recipe import LabelSection, Recipe
 from distill.recipe_file import load_recipe, read_recipe, resolved_text, write_resolved
-from distill.recipe_yaml import Entry, overlay, read_yaml
+from distill.recipe_yaml import Entry, overlay, read_yaml, write_yaml
 
 WHOLE = """\
 name: whole
@@ -253,6 +253,38 @@ def test_a_new_kind_of_collection_and_its_keys_may_come_in_any_order(write):
 def test_scalars_are_what_they_look_like(text, expected):
     value = read_yaml(text, "x").plain()
     assert value == expected and type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "08",
+        "1e-4",
+        "1:30",
+        "no",
+        "Off",
+        "~",
+        "",
+        "<<",
+        "2024-01-31",
+        "0x1F",
+        "1_0",
+        ".5",
+        "a: b",
+        "- x",
+        "#",
+        "\u202e\x85",
+    ],
+)
+def test_texts_are_written_so_that_they_stay_texts(text):
+    written = write_yaml({"name": text, "list": [text]})
+    assert read_yaml(written, "x").plain() == {"name": text, "list": [text]}
+    assert yaml.safe_load(written) == {"name": text, "list": [text]}
+
+
+@pytest.mark.parametrize("number", [1e-5, 1e22, 0.1, -3, True, None, 1e-300])
+def test_numbers_are_written_so_that_they_stay_numbers(number):
+    assert read_yaml(write_yaml([number]), "x").plain() == [number]
 
 
 def test_whatever_yaml_and_json_agree_on_is_read_as_pyyaml_reads_it(write):

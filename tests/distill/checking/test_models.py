@@ -29,7 +29,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", known_models())
 def test_known_models_are_as_large_as_their_cards_say(name):
-    facts = model_facts("model", name, "ranker")
+    facts = model_facts("model", name, "writer" if name.startswith(("Qwen", "meta")) else "ranker")
     assert facts.where == "hub, needs the network"
     assert facts.parameters / 1e9 == pytest.approx(PUBLISHED[name], rel=0.01)
     if name in PUBLISHED_LAYERS:
