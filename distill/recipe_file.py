@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from distill.errors import RecipeError, RecipeProblem
 from distill.recipe import Recipe
+from distill.recipe_places import find_recipe
 from distill.recipe_problems import validated
 from distill.recipe_yaml import MAX_CHARACTERS, Entry, Place, overlay, read_yaml, write_yaml
 
 EXTENDS = "extends"
-SUFFIX = ".yaml"
 
 
 def load_recipe(place: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -48,30 +46,6 @@ def read_recipe(place: str, overrides: Sequence[str] = ()) -> Entry:
     for entry in said[1:]:
         together = overlay(together, entry)
     return overlay(whole, together)
-
-
-def find_recipe(place: str) -> Path:
-    """The file of a recipe.
-
-    Raises:
-        RecipeError: neither a file nor the name of a packaged recipe.
-    """
-    path = Path(place)
-    if path.is_file():
-        return path
-    packaged = packaged_recipes()
-    # a path such as recipes/quickstart.yaml also works where the package is installed without its source tree
-    if path.suffix in ("", SUFFIX) and path.parent.name in ("", "recipes") and path.stem in packaged:
-        return packaged[path.stem]
-    near = difflib.get_close_matches(path.stem, packaged, 1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise RecipeError.at(place, f"no such recipe file; {meant}packaged recipes are {', '.join(packaged)}")
-
-
-def packaged_recipes() -> dict[str, Path]:
-    """The files of the recipes that come with the package, by name."""
-    folder = Path(str(resources.files("recipes")))
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def write_resolved(recipe: Recipe, path: Path) -> None:

@@ -35,12 +35,16 @@ def show(
     set_: _Set = None,
 ) -> None:
     """Print a recipe: the file as it stands, or --resolved as a run would write it."""
-    from distill.recipe_file import find_recipe, load_recipe, resolved_text
+    from distill.recipe_places import find_recipe
 
-    if set_ and not resolved:
+    if resolved:
+        from distill.recipe_file import load_recipe, resolved_text
+
+        typer.echo(resolved_text(load_recipe(recipe, set_ or [])), nl=False)
+        return
+    if set_:
         raise typer.BadParameter("the file as it stands knows no settings; add --resolved", param_hint="--set")
-    text = resolved_text(load_recipe(recipe, set_ or [])) if resolved else find_recipe(recipe).read_text("utf-8")
-    typer.echo(text, nl=False)
+    typer.echo(find_recipe(recipe).read_text(encoding="utf-8", errors="replace"), nl=False)
 
 
 @app.command()

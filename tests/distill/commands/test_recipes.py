@@ -1,13 +1,16 @@
 """`distill recipes`: what is listed, shown, checked, and what editors check by."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from distill.recipe_file import load_recipe, packaged_recipes, read_recipe
+from distill.recipe_file import load_recipe, read_recipe
 from distill.recipe_header import FIELDS, packaged_headers
+from distill.recipe_places import packaged_recipes
 from distill.recipe_schema import recipe_schema
 
 GALLERY = ["ab-only", "beir", "gpu-8b", "gpu-8b-llama", "korean-tail", "multi-gpu-70b", "query-log", "quickstart"]
@@ -99,6 +102,15 @@ def test_recipes_are_listed_with_hardware_and_models(distill):
     for name in GALLERY:
         assert name in shown
     assert "Qwen/Qwen3-8B" in shown and "distill[korean]" in shown
+
+
+@pytest.mark.parametrize("command", ["list", "show gpu-8b"])
+def test_choosing_a_recipe_loads_no_torch(command):
+    arguments = [sys.executable, "-X", "importtime", "-m", "distill", "recipes", *command.split()]
+    shown = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert "gpu-8b" in shown.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
+    assert not loaded & {"torch", "transformers", "sentence_transformers"}
 
 
 def test_a_recipe_is_shown_as_it_stands_and_resolved(distill):
