@@ -80,8 +80,6 @@ def test_a_model_in_one_place_begins_there():
 
 def test_no_operation_mixes_the_devices_of_two_layers():
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=240
-    )
+    done = subprocess.run([sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2_000:]
     assert done.stdout.split() == ["llama", "gemma2", "mistral"]
