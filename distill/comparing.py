@@ -76,7 +76,7 @@ def compare(run: RecipeRun, folder: Path, advance: Advance) -> Mapping[str, Any]
     system, reference = compared_systems(recipe, list(runs))
     dossier = dossier_of(comparison_of(recipe, run.collection, qrels, runs, metrics, system, reference))
     write_comparison(dossier, folder)
-    return {"verdict": dossier.verdict, "summary": dossier.verdict}
+    return {"verdict": dossier.verdict, "summary": dossier.verdict.rstrip(".")}
 
 
 def compared_systems(recipe: Recipe, names: Sequence[str]) -> tuple[str, str]:
