@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from distill.collections.collection import DataError
-from distill.commands import data, labels, teacher
+from distill.commands import data, labels, recipes, teacher
 from distill.commands.compare import compare
 from distill.commands.counterfactual import counterfactual
 from distill.commands.evaluate import evaluate
@@ -40,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(run)
+app.add_typer(recipes.app, name="recipes")
 app.add_typer(data.app, name="data")
 app.command()(first_stage)
 app.add_typer(teacher.app, name="teacher")

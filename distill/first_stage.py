@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import bm25s
 import numpy as np
 import Stemmer
 from bm25s.stopwords import STOPWORDS_EN
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, field_validator, model_validator
 
 from distill.collections.collection import Collection, DataError, Run
 from distill.collections.trec import ranking
+from students.terms import Term, TermReader
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,13 @@ class BM25Settings(BaseModel):
     )
     stemmer: str = Field("english", description="a Snowball stemmer's language, or none")
     stop_words: Literal["english", "none"] = Field("english", description="words that are passed over")
+    language: Literal["korean", "korean_particles"] | None = Field(
+        None,
+        # a first stage that was ranked before this key came keeps its fingerprint
+        exclude_if=lambda value: value is None,
+        description="words without particles and stop words, as the encoder's term control reads them: korean "
+        "(kiwipiepy where it is installed, else rules) or korean_particles (rules); in place of stemmer and stop_words",
+    )
 
     @field_validator("stemmer")
     @classmethod
@@ -42,6 +50,12 @@ class BM25Settings(BaseModel):
         if name != "none" and name not in Stemmer.algorithms():
             raise ValueError(f"no stemmer {name!r}; accepted are none, {', '.join(Stemmer.algorithms())}")
         return name
+
+    @model_validator(mode="after")
+    def _language_has_words(self) -> Self:
+        if self.language is not None and self.tokens != "words":
+            raise ValueError(f"language ({self.language}) reads words, but tokens is {self.tokens}; keep one of them")
+        return self
 
 
 class BM25Index:
@@ -102,15 +116,23 @@ class _Splitter:
 
     def __init__(self, settings: BM25Settings) -> None:
         self._by_character = settings.tokens == "character_bigrams"
+        self._terms = TermReader(settings.language) if settings.language is not None else None
         self._stop_words = frozenset(STOPWORDS_EN) if settings.stop_words == "english" else frozenset()
         self._stemmer = None if settings.stemmer == "none" else Stemmer.Stemmer(settings.stemmer)
 
     def __call__(self, text: str) -> list[str]:
+        if self._terms is not None:
+            return [token for term in self._terms.terms(text) for token in _tokens_of(term)]
         text = text.lower()
         if self._by_character:
             return [token for letters in _RUN_OF_LETTERS.findall(text) for token in _bigrams(letters)]
         words = [word for word in _WORD.findall(text) if word not in self._stop_words]
         return words if self._stemmer is None else self._stemmer.stemWords(words)
+
+
+def _tokens_of(term: Term) -> list[str]:
+    """The stem; of a run without spaces, such as one of Chinese characters, its bigrams."""
+    return _bigrams(term.stem) if term.unspaced else [term.stem]
 
 
 def _bigrams(letters: str) -> list[str]:

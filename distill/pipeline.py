@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,46 +12,27 @@ from rich.console import Console
 
 from distill import steps
 from distill.artifacts import fingerprint, finished, read_manifest, stage_folder
+from distill.chain import Stage, stages_of
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
 from distill.errors import RecipeError
-from distill.progress import Advance, progress_bar
-from distill.recipe import Recipe, write_resolved
+from distill.progress import progress_bar
+from distill.recipe import Recipe
+from distill.recipe_file import write_resolved
 from distill.stages.candidates import top
-from distill.stages.label_engines import LOCAL, EngineSettings
+from distill.stages.label_engines import EngineSettings
 from distill.stages.roles import QueryPlan
 
 RECIPE = "recipe.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step of a recipe.
-
-    Args:
-        name: of the stage and of its folder.
-        settings: JSON values that shape the result.
-        inputs: stages whose results it reads.
-        fill: writes the result into the folder it is given and returns facts for the manifest.
-        unit: what its progress counts.
-        keep: whether files made under other settings are worth starting from, see `stage_folder`.
-    """
-
-    name: str
-    settings: Any
-    inputs: tuple[str, ...]
-    fill: Callable[[RecipeRun, Path, Advance], Mapping[str, Any]]
-    unit: str = "steps"
-    keep: bool = False
-
-
 class RecipeRun:
     """One recipe and the folder that its stages fill."""
 
-    def __init__(self, recipe: Recipe, folder: Path, engine: EngineSettings = LOCAL) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, engine: EngineSettings | None = None) -> None:
         self.recipe = recipe
         self.folder = folder
-        self.engine = engine
+        self.engine = engine or EngineSettings.of(recipe.labels.engine)
 
     @cached_property
     def collection(self) -> Collection:
@@ -66,45 +46,18 @@ class RecipeRun:
 
     @cached_property
     def first_stage(self) -> Run:
-        """The first stage's whole run."""
+        """The first stage's whole run; empty where the recipe has none."""
+        if not self.recipe.ranks_first:
+            return {}
         return read_run(self.folder / "first_stage" / steps.RUN)
 
     def candidates(self, query_ids: list[str]) -> Run:
         """What teacher and students read for these queries."""
         return top(self.first_stage, query_ids, self.recipe.first_stage.candidates)
 
-    def stages(self) -> list[Stage]:
-        """The stages in order."""
-        recipe = self.recipe
-        roles, depth = recipe.queries, recipe.first_stage.candidates
-        source = steps.collection_source(recipe)
-        ranked = ("collection", "first_stage")
-        teacher = [recipe.teacher, *map(steps.model_version, steps.teacher_models(recipe)), depth]
-        stages = [
-            Stage("collection", [recipe.collection, roles, source], (), steps.make_collection),
-            Stage("first_stage", [recipe.first_stage, steps.run_source(recipe)], ("collection",), steps.rank_first),
-            Stage("teacher", teacher, ranked, steps.fit_teacher, "lists", keep=True),
-        ]
-        labelled: tuple[str, ...] = (*ranked, "teacher")
-        if recipe.labels.pre_ranker is not None:
-            version = steps.model_version(recipe.labels.pre_ranker)
-            stages.append(Stage("pre_rank", [recipe.labels.pre_ranker, version], ranked, steps.pre_rank, "lists"))
-            labelled = (*labelled, "pre_rank")
-        judged = [depth, *steps.label_settings(recipe)]
-        stages.append(Stage("labels", judged, labelled, steps.label, "lists", keep=True))
-        students = recipe.students()
-        for name, section in students.items():
-            settings = [section, steps.model_version(section.start), recipe.labels, depth]
-            stages.append(Stage(name, settings, (*ranked, "labels"), steps.trainer(name), "steps"))
-        measured = (*ranked, "teacher", *students)
-        stages.append(Stage("evaluation", [recipe.evaluation, depth], measured, steps.evaluate, "lists", keep=True))
-        for name in students:
-            stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), steps.exporter(name), "pairs"))
-        return stages
-
 
 def run_recipe(
-    recipe: Recipe, folder: Path, console: Console, last: str | None = None, engine: EngineSettings = LOCAL
+    recipe: Recipe, folder: Path, console: Console, last: str | None = None, engine: EngineSettings | None = None
 ) -> RecipeRun:
     """Carry out every stage that ``folder`` does not hold yet, with progress on ``console``.
 
@@ -113,7 +66,7 @@ def run_recipe(
         folder: of the run.
         console: shows progress.
         last: name of the stage to end with; None for all stages.
-        engine: where the label stage's teacher works.
+        engine: where the teacher labels; None for what the recipe says.
 
     Raises:
         RecipeError: ``folder`` holds something that is not a recipe's run.
@@ -133,13 +86,15 @@ def run_recipe(
     return run
 
 
-def open_run(recipe: Recipe, folder: Path, before: str) -> RecipeRun:
+def open_run(recipe: Recipe, folder: Path, before: str, engine: EngineSettings | None = None) -> RecipeRun:
     """A run whose stages before the one named ``before`` stand; nothing is written.
+
+    ``engine`` is where the teacher labels, None for what the recipe says.
 
     Raises:
         RecipeError: one of them does not stand.
     """
-    run = RecipeRun(recipe, folder)
+    run = RecipeRun(recipe, folder, engine)
     for stage, expected in _with_fingerprints(run):
         if stage.name == before:
             break
@@ -154,7 +109,7 @@ def open_run(recipe: Recipe, folder: Path, before: str) -> RecipeRun:
 def _with_fingerprints(run: RecipeRun) -> Iterator[tuple[Stage, str]]:
     """The stages in order, each with the fingerprint that it has when it stands."""
     prints: dict[str, str] = {}
-    for stage in run.stages():
+    for stage in stages_of(run.recipe):
         prints[stage.name] = fingerprint(_plain(stage.settings), [prints[name] for name in stage.inputs])
         yield stage, prints[stage.name]
 

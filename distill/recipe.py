@@ -1,29 +1,50 @@
-"""The recipe: everything that one run does, in one YAML file. This module is the only reader of YAML."""
+"""The recipe: everything that one run does. `distill.recipe_file` reads one from YAML."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from distill.collections.docstrings import DocstringSettings
-from distill.errors import RecipeError
 from distill.first_stage import BM25Settings
+from distill.recipe_rules import first_problem
 from labeling.tail.settings import TailSettings
 from students.decoder import DecoderSettings
 from students.encoder import EncoderSettings
 from teachers.fitting import RouteHeadSettings
 from teachers.prompt import PromptSettings
 
+DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"] | dict[str, int | str]
+
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def optional_table(description: str) -> Any:
+    """As `optional`, of a key that holds names."""
+    return Field(default_factory=dict, exclude_if=lambda value: not value, description=description)
+
+
+def optional(description: str, **limits: Any) -> Any:
+    """A key that is left out of what is written where it is not set: a stage that it came to later keeps its
+    fingerprint."""
+    return Field(None, exclude_if=lambda value: value is None, description=description, **limits)
 
 
 class DocstringCollection(DocstringSettings):
@@ -37,6 +58,39 @@ class BeirCollection(Section):
 
     kind: Literal["beir"]
     path: Path = Field(description="folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv")
+
+
+class LogColumns(Section):
+    """Names of a query log's columns."""
+
+    query: str = Field(description="what was asked")
+    frequency: str | None = Field(None, description="how often; without it each line counts once")
+    clicks: str | None = None
+    impressions: str | None = None
+
+
+class LogCollection(Section):
+    """Documents of yours and a query log, without judgments: see `distill data tail` for how a log is read."""
+
+    kind: Literal["log"]
+    corpus: Path = Field(description="documents: corpus.jsonl (or .gz) in BEIR's form, or a folder that holds it")
+    log: Path = Field(description="query log: .csv, .tsv, .jsonl (each also .gz) or .parquet")
+    columns: LogColumns
+
+
+COLLECTIONS: dict[str, type[BaseModel]] = {
+    "docstrings": DocstringCollection,
+    "beir": BeirCollection,
+    "log": LogCollection,
+}
+"""The kinds of collection, by the word that `collection.kind` names them with."""
+
+
+class HeldOut(Section):
+    """Queries without judgments that no student is trained on: the teacher's labels stand in for judgments there."""
+
+    dev: NonNegativeInt = Field(60, description="queries to choose checkpoints by; 0: the last checkpoint is kept")
+    test: PositiveInt = Field(100, description="queries to measure agreement with the teacher on")
 
 
 class QueryRoles(Section):
@@ -54,6 +108,10 @@ class QueryRoles(Section):
     dev_limit: PositiveInt | None = Field(None, description="most dev queries")
     test_split: str = Field("test", description="split that all figures are measured on")
     test_limit: PositiveInt | None = Field(None, description="most test queries")
+    held_out: HeldOut | None = optional(
+        "takes dev and test queries from those without judgments, in place of dev_split and test_split; a collection "
+        "of kind log always does"
+    )
     seed: int = Field(0, description="of the draws")
 
 
@@ -92,6 +150,36 @@ class ListSection(Section):
     )
 
 
+class EngineSection(Section):
+    """Where lists are judged; no setting here changes a label but for rounding, so none repeats a stage."""
+
+    name: Literal["local", "ray"] = Field("local", description="this machine, or a Ray cluster")
+    address: str | None = Field(None, description="of a running Ray cluster; none: Ray is started on this machine")
+    judges: PositiveInt | None = Field(
+        None, description="teachers at work; none: as many as the GPUs are enough for, or without GPUs one in all"
+    )
+    gpus: PositiveInt | None = Field(
+        None, description="GPUs of each judge; more than one needs teacher.device_map, which spreads it over them"
+    )
+    batch_lists: PositiveInt = Field(1, description="lists that a judge reads together where it can")
+
+    @model_validator(mode="after")
+    def _address_is_of_a_cluster(self) -> Self:
+        if self.address is not None and self.name != "ray":
+            raise ValueError(f"address ({self.address!r}) is of a Ray cluster, but the engine is {self.name}")
+        return self
+
+
+def _named_engine(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+NamedEngine = Annotated[
+    EngineSection, BeforeValidator(_named_engine, json_schema_input_type=Literal["local", "ray"] | EngineSection)
+]
+"""An engine's settings, or its name alone."""
+
+
 class LabelSection(JudgeSection, ListSection):
     """How lists are labelled, and what students get of them."""
 
@@ -103,6 +191,7 @@ class LabelSection(JudgeSection, ListSection):
     bottom: NonNegativeInt = Field(
         0, description="of the candidates that the teacher reads, those from the end of the pre-ranker's list"
     )
+    engine: NamedEngine | None = optional("where lists are judged: local, ray, or a section; none: local")
 
 
 class ExportSection(Section):
@@ -116,6 +205,8 @@ class EvaluationSection(Section):
 
     measures: tuple[str, ...] = Field(("nDCG@10", "RR@10", "AP"), min_length=1, description="as trec_eval knows them")
     timed_queries: PositiveInt = Field(10, description="test queries that each system is timed on")
+    system: str | None = optional("of a recipe without a teacher: what may be shipped; none: the last named")
+    reference: str | None = optional("of a recipe without a teacher: what it is to beat; none: the first named")
 
 
 class MixSection(Section):
@@ -135,6 +226,15 @@ class TeacherSection(Section):
     """The frozen model and how its heads are found."""
 
     model: str = Field(description="hub id, folder, .gguf file, or package:NAME/PATH")
+    published: str | None = optional(
+        "published head set, or a file such as a fitted static_heads.json, used as it is: no judged query is needed"
+    )
+    ranking: Path | None = optional("TREC run of a stronger ranker, whose first documents teach in place of judgments")
+    relevant: PositiveInt | None = optional("documents of each list of `ranking` that count as relevant; none: 3")
+    device_map: DeviceMap | None = optional(
+        "spreads the model over several devices: auto, balanced, balanced_low_0, sequential, or a device for each "
+        "module, as accelerate takes them; none: all of it on the first GPU, or the processor"
+    )
     trust_remote_code: bool = Field(False, description="run Python code that comes with the model")
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bf16 where the hardware has it")
     prompt: PromptSettings = PromptSettings()
@@ -143,6 +243,35 @@ class TeacherSection(Section):
     static_heads: PositiveInt = Field(16, description="heads of the QRHead baseline")
     routehead: RouteHeadSettings = RouteHeadSettings()
     mix: MixSection | None = Field(None, description="labels come from the mixture, which is measured on its own row")
+
+    @property
+    def taught_by(self) -> Literal["judgments", "ranking", "nobody"]:
+        """What its heads are fitted on."""
+        if self.published is not None:
+            return "nobody"
+        return "judgments" if self.ranking is None else "ranking"
+
+    @field_validator("published")
+    @classmethod
+    def _heads_are_known(cls, name: str | None) -> str | None:
+        from teachers.published import published_heads
+
+        if name is not None and name not in published_heads() and not Path(name).is_file():
+            raise ValueError(f"neither a file nor a published head set; published are {', '.join(published_heads())}")
+        return name
+
+    @model_validator(mode="after")
+    def _has_one_source_of_heads(self) -> Self:
+        if self.published is not None and self.ranking is not None:
+            raise ValueError(f"published ({self.published}) and ranking ({self.ranking}) both give heads; keep one")
+        if self.published is not None and self.mix is not None:
+            raise ValueError(
+                "mix is weighed on the lists that a teacher is fitted on, and published heads are used as they are; "
+                "leave mix or published out"
+            )
+        if self.relevant is not None and self.ranking is None:
+            raise ValueError(f"relevant ({self.relevant}) counts documents of ranking, which is not given")
+        return self
 
 
 class EncoderSection(EncoderSettings):
@@ -158,129 +287,61 @@ class DecoderSection(DecoderSettings):
 
 
 class Recipe(Section):
-    """From a collection to measured, exported students. A student that is left out is not trained."""
+    """From a collection to measured, exported students; or without a teacher, a comparison of what there is.
+
+    A student that is left out is not trained.
+    """
 
     name: str = Field(description="names the run in displays and TREC files")
-    collection: Annotated[DocstringCollection | BeirCollection, Field(discriminator="kind")]
+    collection: Annotated[DocstringCollection | BeirCollection | LogCollection, Field(discriminator="kind")]
     queries: QueryRoles = QueryRoles()
     first_stage: FirstStageSection = FirstStageSection()
-    teacher: TeacherSection
+    teacher: TeacherSection | None = Field(None, description="none: `runs` and `models` are compared")
     labels: LabelSection = LabelSection()
     encoder: EncoderSection | None = None
     decoder: DecoderSection | None = None
+    runs: dict[str, Path] = optional_table("TREC runs by name, measured beside the rest as they are")
+    models: dict[str, str] = optional_table(
+        "cross- or bi-encoders by name, as model references: measured beside the rest on the first stage's candidates"
+    )
     evaluation: EvaluationSection = EvaluationSection()
     export: ExportSection = ExportSection()
 
     @model_validator(mode="after")
-    def _lists_have_a_top(self) -> Self:
-        if self.labels.bottom >= self.first_stage.candidates:
-            raise ValueError(
-                f"labels.bottom ({self.labels.bottom}) must be below first_stage.candidates "
-                f"({self.first_stage.candidates})"
-            )
+    def _sections_fit_together(self) -> Self:
+        problem = first_problem(self)
+        if problem is not None:
+            raise ValueError(problem)
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_plays_no_part(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = write(self)
+        if self.teacher is None:
+            # as it was given: a section that needs a teacher is refused when this is read again
+            content.pop("labels", None)
+        return content
+
+    @property
+    def taught(self) -> TeacherSection:
+        """The teacher of a recipe that has one."""
+        if self.teacher is None:
+            raise ValueError("this recipe has no teacher")
+        return self.teacher
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Queries whose labels stand in for judgments; None where people have judged the test queries."""
+        if self.queries.held_out is None and isinstance(self.collection, LogCollection):
+            return HeldOut()
+        return self.queries.held_out
+
+    @property
+    def ranks_first(self) -> bool:
+        """Whether anything needs a first stage's candidates: runs alone bring their own."""
+        return self.teacher is not None or bool(self.models) or self.first_stage.run is not None
 
     def students(self) -> dict[str, EncoderSection | DecoderSection]:
         """The students to train, by name."""
         sections: dict[str, EncoderSection | DecoderSection | None] = {"encoder": self.encoder, "decoder": self.decoder}
         return {name: section for name, section in sections.items() if section is not None}
-
-
-def load_recipe(place: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe from a file, or by its name from those that come with the package.
-
-    Args:
-        place: path of a YAML file, or a name such as ``quickstart``.
-        overrides: settings as ``a.b=value`` with the value in YAML, over those of the file.
-
-    Raises:
-        RecipeError: no such recipe, broken YAML, an unknown key or a value that is not accepted.
-    """
-    path = find_recipe(place)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read: {error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise RecipeError(f"{path}{line}: not valid YAML: {error.problem}") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of sections; got {type(content).__name__}")
-    for override in overrides:
-        _set(content, override)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"{path}: {_first_problem(error)}") from None
-
-
-def find_recipe(place: str) -> Path:
-    """The file of a recipe.
-
-    Raises:
-        RecipeError: neither a file nor the name of a packaged recipe.
-    """
-    path = Path(place)
-    if path.is_file():
-        return path
-    packaged = Path(str(resources.files("recipes")))
-    named = packaged / f"{path.stem}.yaml"
-    # a path such as recipes/quickstart.yaml also works where the package is installed without its source tree
-    if path.suffix in ("", ".yaml") and path.parent.name in ("", "recipes") and named.is_file():
-        return named
-    names = ", ".join(sorted(entry.stem for entry in packaged.glob("*.yaml")))
-    raise RecipeError(f"{place}: no such recipe file; packaged recipes are {names}")
-
-
-def write_resolved(recipe: Recipe, path: Path) -> None:
-    """Write the recipe with every default filled in, so that a run's folder says what it did."""
-    content = recipe.model_dump(mode="json")
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
-
-
-def _set(content: dict[str, Any], override: str) -> None:
-    name, equals, text = override.partition("=")
-    keys = name.strip().split(".")
-    if not equals or not all(keys):
-        raise RecipeError(f"--set {override}: a setting is written section.key=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {override}: {text!r} is not a YAML value") from None
-    place = content
-    for key in keys[:-1]:
-        place = place.setdefault(key, {})
-        if not isinstance(place, dict):
-            raise RecipeError(f"--set {override}: {key} holds a value, not a section")
-    place[keys[-1]] = value
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("docstrings", "beir"))
-    if first["type"] == "extra_forbidden":
-        accepted = ", ".join(_accepted_keys(first["loc"][:-1]))
-        return f"{key}: unknown key; accepted here are {accepted}"
-    if first["type"] == "missing":
-        return f"{key}: this key is required"
-    message = first["msg"].removeprefix("Value error, ")
-    message = f"{key}: {message[:1].lower()}{message[1:]}" if key else message
-    # a rule over several keys names their values itself; the whole section would bury it
-    return message if isinstance(first["input"], dict) else f"{message}; got {first['input']!r}"
-
-
-def _accepted_keys(section: Sequence[int | str]) -> list[str]:
-    """Keys of the section that a validation error points to."""
-    model: type[BaseModel] = Recipe
-    for part in section:
-        if part in ("docstrings", "beir"):
-            model = DocstringCollection if part == "docstrings" else BeirCollection
-            continue
-        field = model.model_fields.get(str(part))
-        model = next((kind for kind in _models_in(field.annotation if field else None)), model)
-    return list(model.model_fields)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    kinds = get_args(annotation) or (annotation,)
-    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distill import comparing
 from distill.artifacts import file_stamps
 from distill.collections.beir import read_beir, write_beir
-from distill.collections.collection import Collection, Run
+from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import candidate_recall
@@ -21,13 +21,15 @@ from distill.export.folder import export_student, spread_pairs
 from distill.first_stage import bm25_run
 from distill.models import ModelReference
 from distill.progress import Advance
-from distill.recipe import DocstringCollection, Recipe
+from distill.recipe import BeirCollection, DocstringCollection, LogCollection, Recipe
 from distill.report.training_curves import CURVES, write_curves
 from distill.stages import evaluation, labels, students, teacher
-from distill.stages.candidates import pre_ranked, texts, top
+from distill.stages.candidates import judgments_from, pre_ranked, texts, top
+from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
 from distill.stages.judge_sources import TeacherSource
 from distill.stages.label_engines import open_engine
-from distill.stages.roles import plan_queries
+from distill.stages.logged import make_logged
+from distill.stages.roles import QueryPlan, plan_comparison, plan_queries
 from distill.stages.student_origin import student_origin
 from labeling.formats import labels_run
 from labeling.job import JobSettings
@@ -40,8 +42,10 @@ RUN = "first_stage.run"
 BEIR = "beir"
 LOG = "query_log.tsv"
 LISTS = "lists"
+LABELS_RUN = "labels.run"
 MODEL = "model"
 
+DEV_LABELS = f"the teacher's first {LABELS_RELEVANT} documents of held-out queries, which nobody has judged"
 PART_LISTS = 16  # a small teacher on a processor takes seconds a list: more than this is too much to lose
 
 Facts = Mapping[str, Any]
@@ -50,11 +54,30 @@ Facts = Mapping[str, Any]
 def collection_source(recipe: Recipe) -> Any:
     """What the collection is made of, beside its settings: package versions, or the folder's files."""
     section = recipe.collection
+    if isinstance(section, LogCollection):
+        return [*file_stamps(section.corpus), *file_stamps(section.log)]
     if not isinstance(section, DocstringCollection):
         return file_stamps(section.path)
     names = packages_distributions()
     packages = (*section.train_packages, *section.dev_packages, *section.test_packages)
     return [platform.python_version(), *(f"{d} {version(d)}" for package in packages for d in names.get(package, ()))]
+
+
+def other_roles(recipe: Recipe) -> list[Any]:
+    """What gives queries their roles beside `queries`; nothing where judgments teach and measure."""
+    if recipe.teacher is None:
+        return ["compared"]
+    if recipe.held_out is None and recipe.teacher.taught_by == "judgments":
+        return []
+    ranking = recipe.teacher.ranking
+    held_out = None if recipe.held_out is None else recipe.held_out.model_dump(mode="json")
+    return [held_out, recipe.teacher.taught_by, file_stamps(ranking) if ranking else None]
+
+
+def heads_source(recipe: Recipe) -> list[Any]:
+    """Stamps of the files that heads come from, where neither judgments nor a published set give them."""
+    named = [recipe.taught.ranking, Path(recipe.taught.published) if recipe.taught.published else None]
+    return [file_stamps(path) for path in named if path is not None and path.is_file()]
 
 
 def run_source(recipe: Recipe) -> Any:
@@ -69,8 +92,8 @@ def model_version(reference: str) -> str:
 
 def teacher_models(recipe: Recipe) -> list[str]:
     """References of every model whose scores become labels."""
-    mix = recipe.teacher.mix
-    return [recipe.teacher.model, *([mix.pre_ranker] if mix and mix.pre_ranker else [])]
+    mix = recipe.taught.mix
+    return [recipe.taught.model, *([mix.pre_ranker] if mix and mix.pre_ranker else [])]
 
 
 def label_settings(recipe: Recipe) -> list[Any]:
@@ -88,27 +111,51 @@ def open_collection(recipe: Recipe, folder: Path) -> Collection:
 def beir_folder(recipe: Recipe, folder: Path) -> Path:
     """Where the collection's files are; ``folder`` is the collection stage's."""
     section = recipe.collection
-    return folder / BEIR if isinstance(section, DocstringCollection) else section.path
+    return section.path if isinstance(section, BeirCollection) else folder / BEIR
 
 
 def make_collection(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Build or read the collection and give each query its role."""
     section = run.recipe.collection
+    logged: dict[str, Any] = {}
     if isinstance(section, DocstringCollection):
         built = build_docstring_collection(section)
         write_beir(built, folder / BEIR)
         write_query_log(built, folder / LOG)
+    elif isinstance(section, LogCollection):
+        read, tail = make_logged(section, run.recipe.queries.tail, folder, folder / BEIR)
+        logged = {"log": asdict(read), "tail": tail.chosen}
     collection = open_collection(run.recipe, folder)
-    plan = plan_queries(collection, run.recipe.queries)
+    plan = _plan(run.recipe, collection)
     plan.write(folder / PLAN)
     roles = {name: len(query_ids) for name, query_ids in asdict(plan).items()}
-    shown = ", ".join(f"{count} to {name}" for name, count in roles.items())
+    shown = ", ".join(f"{count} to {name}" for name, count in roles.items() if count)
+    if logged:
+        shown = f"{logged['tail']:,} tail queries of {logged['log']['queries']:,} in the log; {shown}"
     return {
+        **logged,
         "documents": len(collection.documents),
         "queries": roles,
         "content": collection.fingerprint(),
         "summary": f"{len(collection.documents):,} documents; queries: {shown}",
     }
+
+
+def _plan(recipe: Recipe, collection: Collection) -> QueryPlan:
+    """Every query's role."""
+    if recipe.teacher is None:
+        return plan_comparison(collection, recipe.queries)
+    teacher, roles, taught_by = recipe.teacher, recipe.queries, None
+    if teacher.taught_by == "nobody":
+        taught_by = []
+    elif teacher.ranking is not None:
+        taught_by = [query_id for query_id in read_run(teacher.ranking) if query_id in collection.queries]
+        if not taught_by:
+            raise DataError(f"{teacher.ranking}: none of its queries is in collection {collection.name}")
+    if isinstance(recipe.collection, LogCollection):
+        # the log was cut to its tail while it was read; the head of that tail is tail too
+        roles = roles.model_copy(update={"tail": None})
+    return plan_queries(collection, roles, taught_by, recipe.held_out)
 
 
 def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
@@ -120,6 +167,8 @@ def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     else:
         ranked = bm25_run(collection, queries, section.depth, section.bm25)
     write_run(ranked, folder / RUN, tag=run.recipe.name)
+    if run.recipe.held_out is not None:
+        return {"queries": len(ranked), "summary": f"{len(ranked)} queries; without judgments recall is not known"}
     qrels = collection.split(run.recipe.queries.test_split)
     qrels = {query_id: qrels[query_id] for query_id in run.plan.test}
     recall = {
@@ -130,18 +179,36 @@ def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     return {"queries": len(ranked), "recall": recall, "summary": f"{len(ranked)} queries; test recall {shown}"}
 
 
+def make_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Fit the teacher on judged queries, or on those that a stronger ranker ranked; or take published heads."""
+    section = run.recipe.taught
+    if section.published is not None:
+        source, count = teacher.adopt_teacher(section.published, section, folder, overwrite=True)
+        return {"heads": {"source": source, "count": count}, "summary": f"{count} heads from {source}"}
+    return fit_teacher(run, folder, advance)
+
+
 def fit_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Fit the teacher on the queries whose role that is."""
-    qrels = run.collection.split(run.recipe.queries.fit_split)
+    section = run.recipe.taught
+    if section.ranking is not None:
+        ranked = read_run(section.ranking)
+        stronger = {query_id: ranked[query_id] for query_id in run.plan.fit}
+        check_run(stronger, run.collection, str(section.ranking))
+        qrels = judgments_from(stronger, section.relevant or LABELS_RELEVANT)
+    else:
+        qrels = run.collection.split(run.recipe.queries.fit_split)
     lists = run.candidates(run.plan.fit)
-    report, mixed = teacher.fit_teacher(run.collection, lists, qrels, run.recipe.teacher, folder, advance)
+    report, mixed = teacher.fit_teacher(run.collection, lists, qrels, section, folder, advance)
+    by = "nDCG@10" if section.ranking is None else f"nDCG@10 by the first documents of {section.ranking.name}"
     summary = (
-        f"fitted on {report.queries} of {len(lists)} lists (those with a relevant candidate); held-out nDCG@10: "
+        f"fitted on {report.queries} of {len(lists)} lists (those with a relevant candidate); held-out {by}: "
         f"static weights {report.static:.3f}, routed {report.routed:.3f}; {report.heads_per_query:.0f} heads a query"
     )
+    facts = {"fit": asdict(report), "judgments": "people's" if section.ranking is None else str(section.ranking)}
     if mixed is None:
-        return {"fit": asdict(report), "summary": summary}
-    return {"fit": asdict(report), "mixture": asdict(mixed), "summary": f"{summary}; mixture {mixed.mixed:.3f}"}
+        return {**facts, "summary": summary}
+    return {**facts, "mixture": asdict(mixed), "summary": f"{summary}; mixture {mixed.mixed:.3f}"}
 
 
 def pre_rank(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
@@ -163,16 +230,25 @@ def labelled_candidates(run: RecipeRun) -> Run:
 def teacher_source(run: RecipeRun) -> TeacherSource:
     """The recipe's teacher as another process opens it."""
     collection = beir_folder(run.recipe, run.folder / "collection")
-    return TeacherSource(run.folder / "teacher", None, collection, run.folder / "first_stage" / RUN, run.recipe.labels)
+    first_stage, section = run.folder / "first_stage" / RUN, run.recipe.taught
+    return TeacherSource(run.folder / "teacher", None, collection, first_stage, run.recipe.labels, section.device_map)
 
 
 def label(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Label the queries whose role that is; the teacher has not seen their judgments."""
-    lists = labelled_candidates(run)
+    return _label(run, labelled_candidates(run), folder, advance)
+
+
+def label_held_out(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+    """Label the dev and test queries that nobody has judged; no student is trained on these labels."""
+    return _label(run, run.candidates([*run.plan.dev, *run.plan.test]), folder, advance)
+
+
+def _label(run: RecipeRun, lists: Run, folder: Path, advance: Advance) -> Facts:
     settings = JobSettings(part_lists=PART_LISTS)
     with open_engine(run.engine, teacher_source(run), run.collection, run.first_stage) as engine:
         report = labels.label_candidates(run.collection, lists, engine, folder / LISTS, advance, settings)
-    write_run(labels_run(folder / LISTS), folder / "labels.run", tag=run.recipe.name)
+    write_run(labels_run(folder / LISTS), folder / LABELS_RUN, tag=run.recipe.name)
     counts = report.counts
     share = counts["missing"] / max(1, counts["documents"])
     summary = (
@@ -188,20 +264,30 @@ def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         section = run.recipe.students()[name]
         lists = labels.training_lists(run.collection, run.folder / "labels" / LISTS, run.recipe.labels)
-        dev: list[Any] = []
-        if run.recipe.queries.dev_split:
-            qrels = run.collection.split(run.recipe.queries.dev_split)
-            dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), qrels)
+        dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), _dev_judgments(run))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         origin = student_origin(section.start, run.collection.name, run.folder / "labels" / LISTS)
+        by_labels = run.recipe.held_out is not None
+        if by_labels:
+            origin = replace(origin, dev_judgments=DEV_LABELS)
         report = students.train_student(section, lists, dev, folder / MODEL, advance, origin)
-        write_curves(report.history, f"{run.recipe.name}: {name}", folder / CURVES)
-        dev_ndcg = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.3f}"
-        summary = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps; dev nDCG@10 {dev_ndcg}"
-        facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps, "dev_ndcg": report.dev_ndcg}
-        return {**facts, "history": report.history, "summary": summary}
+        measured = f"nDCG@10 by {DEV_LABELS}" if by_labels else "dev nDCG@10"
+        write_curves(report.history, f"{run.recipe.name}: {name}", folder / CURVES, measured)
+        figure = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.3f}"
+        summary = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps; {measured} {figure}"
+        facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps, "history": report.history}
+        told = {"dev_agreement": report.dev_ndcg, "dev_is": measured} if by_labels else {"dev_ndcg": report.dev_ndcg}
+        return {**facts, **told, "summary": summary}
 
     return train
+
+
+def _dev_judgments(run: RecipeRun) -> Qrels:
+    """What checkpoints are chosen by: people's judgments, or where there are none the teacher's labels."""
+    if run.recipe.held_out is not None:
+        return labels_as_judgments(run.folder / "held_out" / LISTS)[0]
+    split = run.recipe.queries.dev_split
+    return run.collection.split(split) if split else {}
 
 
 def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
@@ -210,17 +296,26 @@ def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     lists, timed = run.candidates(run.plan.test), recipe.evaluation.timed_queries
     systems = {"first_stage": evaluation.first_stage_system(collection, lists, recipe.first_stage, timed)}
     systems |= evaluation.teacher_systems(
-        collection, lists, run.first_stage, run.folder / "teacher", folder / "scores", timed, advance
-    )
+        collection, lists, run.first_stage, run.folder / "teacher", folder / "scores", timed, advance,
+        recipe.taught.device_map,
+    )  # fmt: skip
     if recipe.encoder:
         systems["bi_encoder"] = evaluation.bi_encoder_system(collection, lists, recipe.encoder.start, timed)
     for name in recipe.students():
         systems[name] = evaluation.student_system(collection, lists, run.folder / name / MODEL, timed)
-    judged = collection.split(recipe.queries.test_split)
-    qrels = {query_id: judged[query_id] for query_id in run.plan.test}
-    metrics = evaluation.measure(systems, qrels, recipe.evaluation.measures)
+    systems |= comparing.other_systems(recipe, collection, lists)
+    if recipe.held_out is not None:
+        held_out = labels_run(run.folder / "held_out" / LISTS)
+        labelled = {query_id: held_out[query_id] for query_id in run.plan.test if query_id in held_out}
+        metrics = evaluation.measure_agreement(systems, labelled, len(run.plan.test))
+        summary = f"{len(systems)} systems; {metrics['says']}"
+    else:
+        judged = collection.split(recipe.queries.test_split)
+        qrels = {query_id: judged[query_id] for query_id in run.plan.test}
+        metrics = evaluation.measure(systems, qrels, recipe.evaluation.measures, list(recipe.runs))
+        summary = f"{len(systems)} systems on {len(qrels)} test queries"
     evaluation.write_measurements(systems, metrics, folder)
-    return {"metrics": metrics, "summary": f"{len(systems)} systems on {len(qrels)} test queries"}
+    return {"metrics": metrics, "summary": summary}
 
 
 def exporter(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
@@ -240,5 +335,4 @@ def exporter(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
 
 def read_metrics(folder: Path) -> dict[str, Any]:
     """The figures of a finished run."""
-    metrics: dict[str, Any] = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
+    return evaluation.read_measurements(folder / "evaluation")

@@ -106,7 +106,7 @@ def load_encoder(start: str, max_tokens: int) -> tuple[Any, Any]:
         StudentError: `max_tokens` is more than the model has positions for.
     """
     model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=1, dtype="float32")
-    limit = _position_limit(model)
+    limit = position_limit(model)
     if limit is not None and max_tokens > limit:
         raise StudentError(f"max_tokens is {max_tokens}, but {start} reads at most {limit} tokens")
     tokenizer = AutoTokenizer.from_pretrained(start)
@@ -114,7 +114,7 @@ def load_encoder(start: str, max_tokens: int) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _position_limit(model: Any) -> int | None:
+def position_limit(model: Any) -> int | None:
     """Most tokens that the model has positions for; None where they are not numbered."""
     most: int | None = getattr(model.config, "max_position_embeddings", None)
     embeddings = getattr(model.base_model, "embeddings", None)

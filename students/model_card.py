@@ -23,12 +23,14 @@ class Origin:
         licence: of the start model, such as "apache-2.0"; None reads it from the start model's own card.
         data: facts about the label lists, in the order in which the card names them, such as the collection.
         teacher: facts about the teacher, likewise, such as its model and the hash of its description.
+        dev_judgments: what the dev lists' judgments are, where they are not people's.
     """
 
     base: str | None = None
     licence: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     teacher: Mapping[str, Any] = field(default_factory=dict)
+    dev_judgments: str | None = None
 
 
 UNTOLD = Origin()
@@ -74,7 +76,7 @@ def card_body(origin: Origin, facts: CardFacts) -> str:
         ),
         f"```json\n{json.dumps(facts.settings, indent=2, ensure_ascii=False)}\n```",
         "## Metrics",
-        _metrics(facts),
+        _metrics(origin, facts),
         "## Limits",
         "\n".join(f"- {sentence}" for sentence in _limits(facts)),
     ]
@@ -97,9 +99,15 @@ def licence_of(origin: Origin, start: str) -> str:
     return f"{licence}: {name}" if licence == "other" and isinstance(name, str) else licence
 
 
-def _metrics(facts: CardFacts) -> str:
+def _metrics(origin: Origin, facts: CardFacts) -> str:
     if facts.dev_ndcg is None:
         return "Not measured: the student was trained without dev lists."
+    if origin.dev_judgments is not None:
+        return (
+            f"No person has judged its dev lists. By {origin.dev_judgments}, the best checkpoint's agreement is "
+            f"nDCG@10 {facts.dev_ndcg:.4f} over {facts.dev_lists} queries: how near it comes to its teacher, not how "
+            "good it is."
+        )
     return (
         f"Dev nDCG@10 {facts.dev_ndcg:.4f}, the best checkpoint's, over {facts.dev_lists} queries that have a relevant "
         "candidate: the quality of the order of the given candidates, not of a whole search."

@@ -67,8 +67,9 @@ class AttentionRecorder:
         self._by_layer[layer] = torch.stack(entries)
 
     def stacked(self) -> Tensor:
-        """Recorded weights, (batch, layers, heads, keys), fp32; each value is in [0, 1]."""
-        return torch.stack([self._by_layer[layer] for layer in sorted(self._by_layer)], dim=1)
+        """Recorded weights, (batch, layers, heads, keys), fp32, where the first layer works; each is in [0, 1]."""
+        layers = [self._by_layer[layer] for layer in sorted(self._by_layer)]
+        return torch.stack([weights.to(layers[0].device) for weights in layers], dim=1)
 
     @property
     def layer_count(self) -> int:

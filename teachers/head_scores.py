@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from teachers.attention import Span
 from teachers.errors import TeacherError
+from teachers.placement import input_device
 from teachers.prompt import ListPrompt, PromptBuilder, PromptSettings, cut_words
 from teachers.prompt_pass import PromptPass, group_by_length
 from teachers.windows import DocumentWeights, cut_windows, merge_windows
@@ -108,8 +109,8 @@ class HeadReader:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
-        return self._model.device
+        """Where the model begins."""
+        return input_device(self._model)
 
     def at_depth(self, depth: int) -> HeadReader:
         """The same reader with a pass that ends after ``depth`` layers, but not before the state layer."""

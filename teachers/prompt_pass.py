@@ -13,6 +13,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from teachers.attention import AttentionRecorder, run_up_to, use_recorded_attention
 from teachers.errors import TeacherError
+from teachers.placement import input_device, without_own_hook
 from teachers.prompt import ListPrompt
 from teachers.windows import DocumentWeights
 
@@ -46,7 +47,9 @@ class PromptPass:
 
     @torch.inference_mode()
     def run(self, prompts: Sequence[ListPrompt]) -> list[tuple[DocumentWeights, Tensor]]:
-        """Each prompt's weights of the real and the null query, and its query state (hidden,), on the model's device.
+        """Each prompt's weights of the real and the null query, and its query state (hidden,).
+
+        The weights are where the first layer works, the state where the state layer does.
 
         Raises:
             TeacherError: not all layers of the model use transformers' attention interface.
@@ -72,7 +75,7 @@ class PromptPass:
         run_up_to(self.depth - 1, self._backbone, input_ids=ids, past_key_values=cache, use_cache=True)
         cache.batch_repeat_interleave(2)
         if any(padding):
-            _push_right(cache, torch.tensor(padding, device=self._model.device).repeat_interleave(2))
+            _push_right(cache, torch.tensor(padding).repeat_interleave(2))
         return cache
 
     def _read_queries(
@@ -97,7 +100,7 @@ class PromptPass:
     def _ids(self, texts: Sequence[list[int]]) -> Tensor:
         """Token ids (texts, tokens), each text repeating its last token up to the longest's length."""
         width = max(len(ids) for ids in texts)
-        return torch.tensor([ids + ids[-1:] * (width - len(ids)) for ids in texts], device=self._model.device)
+        return torch.tensor([ids + ids[-1:] * (width - len(ids)) for ids in texts], device=input_device(self._model))
 
 
 def group_by_length(lengths: Sequence[int], batch_tokens: int | None) -> list[list[int]]:
@@ -119,7 +122,7 @@ def group_by_length(lengths: Sequence[int], batch_tokens: int | None) -> list[li
 def cut_backbone(model: PreTrainedModel, depth: int) -> Any:
     """A view of ``model``'s decoder, without its vocabulary head, that shares its weights and runs ``depth`` layers."""
     backbone: Any = model.get_decoder()
-    view: Any = copy.copy(backbone)
+    view: Any = without_own_hook(copy.copy(backbone))
     view._modules = dict(backbone._modules)
     view.config = copy.deepcopy(backbone.config)
     view.config.num_hidden_layers = depth
@@ -144,8 +147,9 @@ def _push_right(cache: DynamicCache, padding: Tensor) -> None:
     """Move the padding, (batch,) tokens at the end of each entry of the cache, to its start, in place."""
     layers: Sequence[Any] = cache.layers
     for layer in layers:
-        place = torch.arange(layer.keys.shape[2], device=padding.device)
-        source = ((place - padding[:, None]) % len(place))[:, None, :, None]
+        # each layer's keys are where the layer works
+        place = torch.arange(layer.keys.shape[2], device=layer.keys.device)
+        source = ((place - padding.to(place.device)[:, None]) % len(place))[:, None, :, None]
         layer.keys = layer.keys.gather(2, source.expand_as(layer.keys))
         layer.values = layer.values.gather(2, source.expand_as(layer.values))
 

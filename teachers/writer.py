@@ -9,6 +9,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from teachers.chat import ChatFrame
+from teachers.placement import input_device
 
 
 class Writer:
@@ -36,7 +37,7 @@ class Writer:
     def write(self, prompt: Sequence[int], room: int) -> str:
         """What the model writes behind the token ids ``prompt``, at most ``room`` tokens, special tokens left out."""
         model, tokenizer = self._model, self._tokenizer
-        ids = torch.tensor([list(prompt)], device=model.device)
+        ids = torch.tensor([list(prompt)], device=input_device(model))
         end = model.generation_config.eos_token_id if model.generation_config else None
         # a configuration of its own: the model's may ask for sampling
         greedy = GenerationConfig(

@@ -24,9 +24,18 @@ def read_beir(folder: Path) -> Collection:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
     documents = _read_documents(_packed_or_plain(folder, "corpus.jsonl"))
-    queries, metadata = _read_queries(_packed_or_plain(folder, "queries.jsonl"))
+    queries, metadata = read_query_rows(_packed_or_plain(folder, "queries.jsonl"))
     qrels = {path.stem: read_qrels(path, queries, documents) for path in sorted((folder / "qrels").glob("*.tsv"))}
     return Collection(folder.resolve().name, documents, queries, qrels, metadata)
+
+
+def read_documents(place: Path) -> dict[str, Document]:
+    """Documents by id, from a BEIR folder or from its ``corpus.jsonl`` (``.gz``) alone; no query is read.
+
+    Raises:
+        DataError: there is no such file, a line is malformed, or an id used twice.
+    """
+    return _read_documents(_packed_or_plain(place, "corpus.jsonl") if place.is_dir() else place)
 
 
 def read_queries(place: Path) -> dict[str, str]:
@@ -35,7 +44,25 @@ def read_queries(place: Path) -> dict[str, str]:
     Raises:
         DataError: there is no such file, a line is malformed, or an id used twice.
     """
-    return _read_queries(_packed_or_plain(place, "queries.jsonl") if place.is_dir() else place)[0]
+    return read_query_rows(_packed_or_plain(place, "queries.jsonl") if place.is_dir() else place)[0]
+
+
+def read_query_rows(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """Texts and metadata by id, from a ``queries.jsonl`` (``.gz``); a query without metadata has no entry among these.
+
+    Raises:
+        DataError: there is no such file, a line is malformed, or an id used twice.
+    """
+    queries: dict[str, str] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+    for line, row in _json_rows(path):
+        query_id = row["_id"]
+        if query_id in queries:
+            raise DataError.at(path, line, f"query id {query_id!r} a second time; ids must be unique")
+        queries[query_id] = row["text"]
+        if row["metadata"]:
+            metadata[query_id] = row["metadata"]
+    return queries, metadata
 
 
 def write_beir(collection: Collection, folder: Path) -> None:
@@ -82,19 +109,6 @@ def _read_documents(path: Path) -> dict[str, Document]:
             raise DataError.at(path, line, f"title {title!r}; a string is accepted")
         documents[doc_id] = Document(doc_id, title, row["text"], row["metadata"])
     return documents
-
-
-def _read_queries(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    queries: dict[str, str] = {}
-    metadata: dict[str, dict[str, Any]] = {}
-    for line, row in _json_rows(path):
-        query_id = row["_id"]
-        if query_id in queries:
-            raise DataError.at(path, line, f"query id {query_id!r} a second time; ids must be unique")
-        queries[query_id] = row["text"]
-        if row["metadata"]:
-            metadata[query_id] = row["metadata"]
-    return queries, metadata
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

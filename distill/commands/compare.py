@@ -106,27 +106,18 @@ def compare(
 
 
 def _side_by_side(references: list[str], collection: Path | None, out: Path, overwrite: bool) -> None:
-    from dataclasses import replace
-
     from distill.collections.beir import read_beir
     from distill.collections.collection import DataError
-    from distill.evaluation.disagreement import disagreement
-    from distill.report.disagreement_page import MOST_QUERIES, refuse_existing_disagreement, write_disagreement
+    from distill.report.disagreement_page import refuse_existing_disagreement, write_disagreement
+    from distill.stages.comparison import MOST_QUERIES, side_by_side
 
     refuse_existing_disagreement(out, overwrite)
     read = _runs(references)
     if len(read) > 2:
         raise DataError(f"{len(read)} runs without judgments; two are set side by side, or give --qrels or --labels")
     (first, run), (second, other) = read.items()
-    found = disagreement(run, other, (first, second))
-    if collection is not None:
-        loaded, shown = read_beir(collection), found.queries[:MOST_QUERIES]
-        doc_ids = {doc_id for row in shown for doc_id in (*row.first, *row.second)}
-        found = replace(
-            found,
-            texts={row.query_id: loaded.query(row.query_id) for row in shown},
-            documents={doc_id: loaded.text(doc_id) for doc_id in doc_ids},
-        )
+    loaded = None if collection is None else read_beir(collection)
+    found = side_by_side(run, other, (first, second), loaded, MOST_QUERIES)
     write_disagreement(found, out)
     means, console = found.agreement, Console()
     console.print(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -64,9 +65,15 @@ def label(
         int, typer.Option(help="lists written at once: what a killed job may lose", min=1)
     ] = PART_LISTS,
     retry_failed: Annotated[bool, typer.Option(help="read lists again that failed before")] = False,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="this machine, or a Ray cluster")] = "local",
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        typer.Option(help="this machine, or a Ray cluster; default: the recipe's, or local"),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="judges at work; default: one on each GPU, or one in all without", min=1)
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option(help="GPUs of each judge; default: one, or all for a teacher with a device map", min=1)
     ] = None,
     address: Annotated[str | None, typer.Option(help="of a running Ray cluster; default: Ray is started here")] = None,
     batch_lists: Annotated[int, typer.Option(help="lists that a judge reads together if it can", min=1)] = 1,
@@ -75,12 +82,14 @@ def label(
 ) -> None:
     """Label candidate lists. Queries that a teacher was fitted on are left out."""
     from distill.recipe import JudgeSection
-    from distill.stages.label_engines import EngineSettings
+    from distill.stages.label_engines import LOCAL
     from labeling.job import JobSettings
 
-    if address is not None and engine != "ray":
-        raise typer.BadParameter(f"{address!r} is for --engine ray; the engine is {engine}", param_hint="--address")
-    where = EngineSettings(engine, workers, address, batch_lists)
+    of_engine = {
+        "name": engine, "workers": workers, "address": address, "gpus": gpus,
+        "batch_lists": batch_lists if batch_lists > 1 else None,
+    }  # fmt: skip
+    said = {name: value for name, value in of_engine.items() if value is not None}
     # what these say of a job by flags, a recipe says itself
     for_flags = {
         "--collection": collection, "--run": run, "--queries": queries, "--candidates": candidates != CANDIDATES,
@@ -93,7 +102,7 @@ def label(
         given = [name for name, value in for_flags.items() if value]
         if given:
             raise typer.BadParameter(f"with a recipe there is no {', '.join(given)}: the recipe says it, see --set")
-        _label_recipe(recipe, set_ or [], out, where, dry_run)
+        _label_recipe(recipe, set_ or [], out, said, dry_run)
         return
     if collection is None or run is None:
         raise typer.BadParameter("without a recipe, --collection and --run are needed")
@@ -101,7 +110,17 @@ def label(
     says = JudgeSection(evidence=evidence, orders=orders, reasons=reasons, reason_documents=reason_documents)
     judge = _Judge(teacher, method, generate, max_document_words, cross_encoder, says, first_order)
     settings = JobSettings(part_lists=part_lists, retry_failed=retry_failed)
-    _label_flags(lists, judge, out, where, settings, dry_run)
+    _label_flags(lists, judge, out, _engine(LOCAL, said), settings, dry_run)
+
+
+def _engine(settings: EngineSettings, said: Mapping[str, Any]) -> EngineSettings:
+    """The settings with what flags say over them."""
+    found = replace(settings, **said)
+    if found.address is not None and found.name != "ray":
+        raise typer.BadParameter(
+            f"{found.address!r} is for --engine ray; the engine is {found.name}", param_hint="--address"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +183,9 @@ class _Judge:
         if self.first_order and self.teacher is None:
             raise typer.BadParameter("it is for --teacher alone", param_hint="--first-order")
         if self.teacher is not None:
-            return TeacherSource(self.teacher, self.method, lists.collection, lists.run, self.says, self.first_order)
+            return TeacherSource(
+                self.teacher, self.method, lists.collection, lists.run, self.says, first_order=self.first_order
+            )
         if self.generate is not None:
             return ModelSource("generative", self.generate, self.says, self.max_document_words)
         return ModelSource("cross_encoder", str(self.cross_encoder), self.says, self.max_document_words)
@@ -196,22 +217,27 @@ def _label_flags(
     )  # fmt: skip
 
 
-def _label_recipe(name: str, changes: list[str], out: Path, where: EngineSettings, dry_run: bool) -> None:
+def _label_recipe(name: str, changes: list[str], out: Path, said: Mapping[str, Any], dry_run: bool) -> None:
+    from distill.collections.collection import DataError
     from distill.pipeline import open_run, run_recipe
-    from distill.recipe import load_recipe
+    from distill.recipe_file import load_recipe
+    from distill.stages.label_engines import EngineSettings
     from distill.steps import LISTS, labelled_candidates, teacher_source
     from labeling.job import JobSettings
 
     console = Console()
     recipe = load_recipe(name, changes)
+    if recipe.teacher is None:
+        raise DataError(f"{name}: this recipe has no teacher, so it labels nothing; `distill run` carries it out")
+    where = _engine(EngineSettings.of(recipe.labels.engine), said)
     if not dry_run:
         run_recipe(recipe, out, console, last="labels", engine=where)
         return
-    run = open_run(recipe, out, before="labels")
+    run = open_run(recipe, out, before="labels", engine=where)
     begun = [out / folder / LISTS for folder in ("labels.partial", "labels") if (out / folder / LISTS).exists()]
     folder = begun[0] if begun else out / "labels" / LISTS
     lists, settings = labelled_candidates(run), JobSettings(part_lists=PART_LISTS)
-    _show_plan(console, run.collection, run.first_stage, lists, teacher_source(run), folder, settings, where)
+    _show_plan(console, run.collection, run.first_stage, lists, teacher_source(run), folder, settings, run.engine)
 
 
 def _show_plan(
@@ -220,9 +246,10 @@ def _show_plan(
 ) -> None:  # fmt: skip
     from distill.commands.tables import label_plan_table
     from distill.models import cuda_devices
+    from distill.stages.label_engines import device_shares
     from distill.stages.label_plan import plan_labels
 
     judge = source.open_here(collection, run)
-    workers = where.workers or max(1, len(cuda_devices()))
+    workers = where.workers or max(1, len(device_shares(cuda_devices(), where.gpus, source.spread)))
     plan = plan_labels(collection, lists, judge, folder, settings, workers, source.orders)
     console.print(label_plan_table(plan, folder))

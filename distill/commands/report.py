@@ -22,6 +22,8 @@ def report(
     story = tell(open_finished(folder))
     pages = write_run_pages(story, out or folder / "report")
     for student in story.students:
-        console.print(student.dossier.verdict, highlight=False, soft_wrap=True, markup=False)
+        console.print(student.says, highlight=False, soft_wrap=True, markup=False)
+    if story.comparison is not None:
+        console.print(story.comparison.verdict, highlight=False, soft_wrap=True, markup=False)
     names = ", ".join(page.name for page in pages[1:])
     console.print(f"{pages[0]}" + (f", and beside it {names}" if names else ""), highlight=False, soft_wrap=True)

@@ -16,10 +16,15 @@ def run(
         list[str] | None, typer.Option("--set", help="a setting over the recipe's, as section.key=value; repeatable")
     ] = None,
 ) -> None:
-    """Carry out a recipe: collection, first stage, teacher, labels, students, evaluation, export."""
+    """Carry out a recipe: collection, first stage, teacher, labels, students, evaluation, export.
+
+    A recipe without a teacher compares runs and models.
+    """
+    from distill.chain import COMPARISON
     from distill.commands.tables import metrics_table
     from distill.pipeline import run_recipe
-    from distill.recipe import load_recipe
+    from distill.recipe_file import load_recipe
+    from distill.report.comparison_files import PAGE
     from distill.steps import read_metrics
 
     console = Console()
@@ -27,5 +32,7 @@ def run(
     metrics = read_metrics(out)
     console.print()
     console.print(metrics_table(metrics))
+    if (out / COMPARISON / PAGE).is_file():
+        console.print(f"{out / COMPARISON / PAGE}", highlight=False, soft_wrap=True)
     for student in sorted((out / "export").glob("*/model")):
         console.print(f"ready to deploy: {student}", highlight=False, soft_wrap=True)

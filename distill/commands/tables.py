@@ -17,27 +17,42 @@ if TYPE_CHECKING:
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> Table:
-    """One row a system: measures over all judged queries, nDCG over those that can be answered, seconds per query."""
-    measures = list(metrics["measures"])
-    answerable = metrics["answerable"]
-    title = (
-        f"{metrics['queries']} test queries, top {metrics['candidates']} of the first stage "
-        f"(recall {metrics['candidate_recall']:.3f}); * = the {answerable['queries']} with a relevant candidate"
-    )
-    table = Table(title=title, title_justify="left")
+    """One row a system: measures over all judged queries, nDCG over those that can be answered, seconds per query.
+
+    Where nobody has judged the queries, the measures are of agreement with the teacher's labels, and the title says so.
+    """
+    measures, answerable = list(metrics["measures"]), metrics.get("answerable")
+    table = Table(title=_title(metrics), title_justify="left", caption_justify="left")
     table.add_column("system")
-    for measure in (*measures, f"{measures[0]} *", "s/query"):
+    for measure in (*measures, *([f"{measures[0]} *"] if answerable else []), "s/query"):
         table.add_column(measure, justify="right")
     for name, row in metrics["systems"].items():
+        figures = [row[measure] for measure in measures]
+        if answerable:
+            figures.append(answerable["systems"].get(name, {}).get(measures[0]))
         seconds = row["seconds_per_query"]
-        found = answerable["systems"].get(name, {}).get(measures[0])
-        table.add_row(
-            name,
-            *(f"{row[measure]:.3f}" for measure in measures),
-            "" if found is None else f"{found:.3f}",
-            "" if seconds is None else f"{seconds:.4f}",
-        )
+        shown = ["" if figure is None else f"{figure:.3f}" for figure in figures]
+        table.add_row(name, *shown, "" if seconds is None else f"{seconds:.4f}")
+    notes = [
+        f"{name}: candidates of its own, up to {own['depth']} a query, recall {own['recall']:.3f}"
+        + (f"; lacks {own['missing']} queries, which count as 0" if own["missing"] else "")
+        for name, own in metrics.get("own_candidates", {}).items()
+    ]
+    table.caption = "\n".join(notes) or None
     return table
+
+
+def _title(metrics: Mapping[str, Any]) -> str:
+    """What the figures are of."""
+    if "says" in metrics:
+        return f"{metrics['says']}; top {metrics['candidates']} of the first stage"
+    if metrics["candidates"] is None:
+        return f"{metrics['queries']} test queries; each run has candidates of its own"
+    return (
+        f"{metrics['queries']} test queries, top {metrics['candidates']} of the first stage "
+        f"(recall {metrics['candidate_recall']:.3f}); * = the {metrics['answerable']['queries']} with a relevant "
+        "candidate"
+    )
 
 
 def label_plan_table(plan: LabelPlan, folder: Path) -> Table:

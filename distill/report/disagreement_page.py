@@ -8,9 +8,9 @@ from pathlib import Path
 from distill.collections.files import refuse_existing, whole_file
 from distill.evaluation.disagreement import Disagreement
 from distill.report.page import write_page
+from distill.stages.comparison import MOST_QUERIES
 
 PAGE, PER_QUERY = "report.html", "per_query.csv"
-MOST_QUERIES = 50
 
 
 def refuse_existing_disagreement(folder: Path, overwrite: bool) -> None:
@@ -23,14 +23,19 @@ def refuse_existing_disagreement(folder: Path, overwrite: bool) -> None:
         refuse_existing(folder / name, overwrite)
 
 
-def write_disagreement(found: Disagreement, folder: Path) -> None:
-    """Write ``report.html``, with the least alike queries side by side, and ``per_query.csv`` with all of them."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_disagreement_page(found: Disagreement, path: Path) -> None:
+    """Write the page alone; one that stands there is replaced."""
     write_page(
-        "disagreement.html", "comparison.css", "comparison.js", folder / PAGE,
+        "disagreement.html", "comparison.css", "comparison.js", path,
         found=found,
         shown=found.queries[:MOST_QUERIES],
     )  # fmt: skip
+
+
+def write_disagreement(found: Disagreement, folder: Path) -> None:
+    """Write ``report.html``, with the least alike queries side by side, and ``per_query.csv`` with all of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_disagreement_page(found, folder / PAGE)
     with whole_file(folder / PER_QUERY) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(["query_id", "rbo", "tau_b", "common", *found.names])

@@ -8,8 +8,10 @@ from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
+from distill.chain import COMPARISON
 from distill.progress import duration
 from distill.report.comparison_page import write_comparison_page
+from distill.report.disagreement_page import write_disagreement_page
 from distill.report.head_map import write_map
 from distill.report.page import write_page
 from distill.stages.run_story import RunStory, StudentFacts
@@ -19,7 +21,10 @@ INDEX = "index.html"
 
 
 def write_run_pages(story: RunStory, folder: Path) -> list[Path]:
-    """Write ``index.html`` and a comparison page a student into the folder; pages that stand there are replaced.
+    """Write ``index.html`` and a page a student into the folder; pages that stand there are replaced.
+
+    A student's page is its comparison, or where nobody has judged the queries, its ranking beside the teacher's labels.
+    Without a teacher there is one page, the systems' comparison.
 
     Returns:
         The pages, the index first.
@@ -27,14 +32,24 @@ def write_run_pages(story: RunStory, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     pages = {student.name: folder / f"{student.name}.html" for student in story.students}
     for student in story.students:
-        write_comparison_page(student.dossier, pages[student.name])
-    index = folder / INDEX
+        if student.dossier is not None:
+            write_comparison_page(student.dossier, pages[student.name])
+        elif student.beside_labels is not None:
+            write_disagreement_page(student.beside_labels, pages[student.name])
+    if story.comparison is not None:
+        pages[COMPARISON] = folder / f"{COMPARISON}.html"
+        write_comparison_page(story.comparison, pages[COMPARISON])
+    index, metrics = folder / INDEX, story.finished.metrics
     write_page(
         "run.html", "comparison.css", "comparison.js", index,
         story=story,
         finished=story.finished,
-        metrics=story.finished.metrics,
-        measures=list(story.finished.metrics["measures"]),
+        metrics=metrics,
+        measures=list(metrics["measures"]),
+        says=metrics.get("says"),
+        answerable=metrics.get("answerable"),
+        own_candidates=metrics.get("own_candidates", {}),
+        without_labels=metrics.get("without_labels", 0),
         roles={role: len(query_ids) for role, query_ids in asdict(story.finished.plan).items()},
         fit=story.fit,
         labels=story.labels,

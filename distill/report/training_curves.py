@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     return {name: points for name, points in found.items() if points}
 
 
-def write_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+def write_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path, measured: str = "dev nDCG@10") -> None:
     """Write the curves as a PNG: losses above, dev nDCG@10 with its best step below; what was not logged is left out.
 
-    A picture that stands at ``path`` is replaced, but only once the new one is whole.
+    A picture that stands at ``path`` is replaced, but only once the new one is whole. ``measured`` is what the lower
+    panel is called: where a teacher's labels stood in for judgments, it must say so.
     """
     from matplotlib.figure import Figure
 
@@ -53,7 +55,7 @@ def write_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path) -
         if _DEV in panel:
             best_step, best = max(panel[_DEV], key=lambda point: point[1])
             axis.axvline(best_step, color="grey", linestyle=":")
-            axis.set(ylabel="dev nDCG@10", title=f"best {best:.3f} at step {best_step}")
+            axis.set(ylabel="\n".join(textwrap.wrap(measured, 36)), title=f"best {best:.3f} at step {best_step}")
         else:
             axis.set(ylabel="loss")
             axis.legend()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distill.collections.collection import Collection, Qrels, Run
@@ -11,6 +11,7 @@ from distill.evaluation.agreement import Agreement, agreement, standardised_pair
 from distill.evaluation.budget import Budget
 from distill.evaluation.changes import QueryChange, largest_changes
 from distill.evaluation.comparison import compare
+from distill.evaluation.disagreement import Disagreement, disagreement
 from distill.evaluation.dossier import DEPTHS, Dossier, SystemFacts
 from distill.evaluation.measures import DEFAULT_MEASURES, candidate_recall, evaluate, mean_measures
 from distill.evaluation.paired import RESAMPLES
@@ -18,6 +19,9 @@ from distill.evaluation.slices import SliceTable, by_column, by_first_stage, by_
 from distill.evaluation.verdict import verdict
 from distill.stages.candidates import judgments_from
 from labeling.formats import label_lists
+
+MOST_QUERIES = 50
+"""Queries that a page shows with their texts, of those on which two runs agree least."""
 
 LABELS_RELEVANT = 3
 """So many of a teacher's first documents count as relevant where its labels stand in for judgments."""
@@ -126,6 +130,32 @@ def labels_as_judgments(folder: Path, relevant: int = LABELS_RELEVANT) -> tuple[
     }
     kept = {query_id: scores for query_id, scores in ranked.items() if scores}
     return judgments_from(kept, relevant), kept
+
+
+def side_by_side(
+    first: Run, second: Run, names: tuple[str, str], collection: Collection | None, shown: int
+) -> Disagreement:
+    """Two runs without judgments, with the texts of the ``shown`` queries that they answer most differently.
+
+    Raises:
+        DataError: the runs share no query, or the collection lacks a query or a document.
+    """
+    found = disagreement(first, second, names)
+    if collection is None:
+        return found
+    rows = found.queries[:shown]
+    doc_ids = {doc_id for row in rows for doc_id in (*row.first, *row.second)}
+    return replace(
+        found,
+        texts={row.query_id: collection.query(row.query_id) for row in rows},
+        documents={doc_id: collection.text(doc_id) for doc_id in doc_ids},
+    )
+
+
+def beside_teacher_labels(system: str, run: Run, labels: Run, collection: Collection) -> Disagreement:
+    """A system's ranking beside the teacher's labels of the queries that it ranks."""
+    labelled = {query_id: labels[query_id] for query_id in run if query_id in labels}
+    return side_by_side(run, labelled, (system, "the teacher's labels"), collection, MOST_QUERIES)
 
 
 def _slices(request: ComparisonRequest) -> SliceTable:

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.collections.collection import Collection, Qrels, Run
+from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import write_run
+from distill.evaluation.label_agreement import (
+    AGREEMENT_MEASURES,
+    NOT_JUDGED,
+    TEACHER_LABELS,
+    agreement_with_labels,
+)
 from distill.evaluation.measures import candidate_recall, evaluate, mean_measures
 from distill.first_stage import BM25Index
 from distill.models import ModelReference
 from distill.progress import Advance
-from distill.recipe import FirstStageSection
+from distill.recipe import DeviceMap, FirstStageSection
 from distill.stages.candidates import scored, texts
+from distill.stages.rankers import open_ranker
 from distill.stages.teacher import METHODS, open_reader, read_section, teachers_of
 from students.bi_encoder import BiEncoder
 from students.scoring import Reranker
@@ -44,14 +51,16 @@ def first_stage_system(collection: Collection, run: Run, section: FirstStageSect
 
 
 def teacher_systems(
-    collection: Collection, run: Run, first_stage: Run, folder: Path, scores: Path, timed: int, on_progress: Advance
-) -> dict[str, System]:
+    collection: Collection, run: Run, first_stage: Run, folder: Path, scores: Path, timed: int, on_progress: Advance,
+    device_map: DeviceMap | None = None,
+) -> dict[str, System]:  # fmt: skip
     """Every method of the teacher in ``folder``, on the same head scores.
 
     Each method is timed as it would serve, with its pass cut to the depth that it needs. ``first_stage`` is the whole
-    run that the lists of ``run`` are cut from.
+    run that the lists of ``run`` are cut from, ``device_map`` where the model's layers lie now.
     """
-    reader, model = open_reader(read_section(folder))
+    section = read_section(folder).model_copy(update={"device_map": device_map})
+    reader, model = open_reader(section)
     lists = texts(collection, run)
     read = list(read_lists(reader, lists, HeadScoreStore(scores), on_progress))
     systems = {}
@@ -75,6 +84,17 @@ def student_system(collection: Collection, run: Run, model: Path, timed: int) ->
     return System(scored(run, reranker.score_many(lists)), seconds_per_query(reranker.score_pairs, lists[:timed]))
 
 
+def ranker_system(collection: Collection, run: Run, reference: str, timed: int) -> System:
+    """A cross- or bi-encoder of others.
+
+    Raises:
+        ModelError: it cannot be found or loaded.
+    """
+    ranker = open_ranker(reference)
+    lists = texts(collection, run)
+    return System(scored(run, ranker.score_many(lists)), seconds_per_query(ranker.score_pairs, lists[:timed]))
+
+
 def seconds_per_query(work: Callable[[str, Sequence[str]], Any], lists: Sequence[tuple[str, Sequence[str]]]) -> float:
     """Median seconds of ``work`` over the lists, each done once, after one that does not count."""
     work(*lists[0])
@@ -86,28 +106,73 @@ def seconds_per_query(work: Callable[[str, Sequence[str]], Any], lists: Sequence
     return statistics.median(seconds)
 
 
-def measure(systems: Mapping[str, System], qrels: Qrels, measures: Sequence[str]) -> dict[str, Any]:
+def measure(
+    systems: Mapping[str, System], qrels: Qrels, measures: Sequence[str], own: Sequence[str] = ()
+) -> dict[str, Any]:
     """What ``metrics.json`` holds: each system's mean measures over all judged queries, and its seconds per query.
 
-    ``answerable`` repeats the figures over the queries whose candidates hold a relevant document.
+    ``answerable`` repeats the figures over the queries whose candidates hold a relevant document. Both this and what
+    is told of the candidates are None where there is no first stage.
+
+    Args:
+        systems: by name; ``first_stage``, if it is there, gives the others' candidates.
+        qrels: judgments.
+        measures: their names.
+        own: systems that rank candidates of their own, of which ``own_candidates`` tells depth and recall.
     """
     names = list(measures)
-    first = systems["first_stage"].run
-    found = {q: judged for q, judged in qrels.items() if any(judged.get(d, 0) > 0 for d in first.get(q, {}))}
     rows = {name: mean_measures(evaluate(system.run, qrels, names)) for name, system in systems.items()}
+    first = systems["first_stage"].run if "first_stage" in systems else None
+    of_own = {
+        name: {
+            "depth": max(len(systems[name].run.get(query_id, {})) for query_id in qrels),
+            "recall": candidate_recall(systems[name].run, qrels),
+            "missing": sum(not systems[name].run.get(query_id) for query_id in qrels),
+        }
+        for name in own
+    }
     return {
         "measures": names,
         "queries": len(qrels),
-        "candidates": max(len(candidates) for candidates in first.values()),
-        "candidate_recall": candidate_recall(first, qrels),
+        "candidates": None if first is None else max(len(candidates) for candidates in first.values()),
+        "candidate_recall": None if first is None else candidate_recall(first, qrels),
         "systems": {
             name: {**rows[name], "seconds_per_query": system.seconds_per_query} for name, system in systems.items()
         },
-        "answerable": {
-            "queries": len(found),
-            "systems": {
-                name: mean_measures(evaluate(system.run, found, names)) for name, system in systems.items() if found
-            },
+        "answerable": None if first is None else _over_answerable(systems, qrels, names, first),
+        **({"own_candidates": of_own} if of_own else {}),
+    }
+
+
+def _over_answerable(systems: Mapping[str, System], qrels: Qrels, names: list[str], first: Run) -> dict[str, Any]:
+    found = {q: judged for q, judged in qrels.items() if any(judged.get(d, 0) > 0 for d in first.get(q, {}))}
+    rows = {name: mean_measures(evaluate(system.run, found, names)) for name, system in systems.items() if found}
+    return {"queries": len(found), "systems": rows}
+
+
+def measure_agreement(systems: Mapping[str, System], labels: Run, queries: int) -> dict[str, Any]:
+    """What ``metrics.json`` holds where nobody has judged the test queries: how far each system ranks as the labels do.
+
+    Args:
+        systems: by name.
+        labels: the teacher's labels of the test queries, as a run.
+        queries: test queries, those included that have no labels because they have no candidates.
+
+    Raises:
+        DataError: no test query has labels.
+    """
+    if not labels:
+        raise DataError(f"none of {queries} held-out queries has labels; there is nothing to agree with")
+    rows = {name: agreement_with_labels(system.run, labels) for name, system in systems.items()}
+    return {
+        "against": TEACHER_LABELS,
+        "says": f"{len(labels)} held-out queries. {NOT_JUDGED}",
+        "measures": list(AGREEMENT_MEASURES),
+        "queries": len(labels),
+        "without_labels": queries - len(labels),
+        "candidates": max(len(scores) for scores in labels.values()),
+        "systems": {
+            name: {**rows[name], "seconds_per_query": system.seconds_per_query} for name, system in systems.items()
         },
     }
 
@@ -118,3 +183,9 @@ def write_measurements(systems: Mapping[str, System], metrics: Mapping[str, Any]
     for name, system in systems.items():
         write_run(system.run, folder / "runs" / f"{name}.run", tag=name)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+
+
+def read_measurements(folder: Path) -> dict[str, Any]:
+    """What `write_measurements` wrote as ``metrics.json``."""
+    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return metrics

@@ -11,10 +11,11 @@ from distill import steps
 from distill.artifacts import read_manifest
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import read_run
+from distill.comparing import comparison_of
 from distill.pipeline import RECIPE, RecipeRun
-from distill.recipe import Recipe, load_recipe
+from distill.recipe import Recipe
+from distill.recipe_file import load_recipe
 from distill.stages.comparison import ComparisonRequest
-from distill.stages.evaluation import SYSTEMS
 from distill.stages.roles import QueryPlan
 from distill.stages.teacher import METHODS
 
@@ -28,7 +29,7 @@ class FinishedRun:
         recipe: as it was resolved.
         collection: its texts and judgments.
         plan: which query did what.
-        qrels: judgments of the test queries.
+        qrels: judgments of the test queries; empty where nobody has judged them.
         runs: test rankings by system, the first stage first.
         metrics: what `metrics.json` holds.
     """
@@ -42,9 +43,9 @@ class FinishedRun:
     metrics: dict[str, Any]
 
     @property
-    def teacher(self) -> str:
-        """The system that judged the labels."""
-        return next(name for name in reversed(METHODS) if name in self.runs)
+    def teacher(self) -> str | None:
+        """The system that judged the labels; None where there is no teacher."""
+        return next((name for name in reversed(METHODS) if name in self.runs), None)
 
     def manifest(self, stage: str) -> dict[str, Any]:
         """What a stage says of itself; empty where it was not carried out."""
@@ -59,27 +60,21 @@ class FinishedRun:
             systems: others to show; the two named come first and last.
 
         Raises:
-            DataError: the run has no such system.
+            DataError: the run has no such system, or nobody has judged its test queries.
         """
+        if not self.qrels:
+            raise DataError(
+                f"{self.folder}: nobody has judged its test queries; evaluation/metrics.json holds agreement with the "
+                "teacher's labels, and `distill compare RUN RUN` sets two runs side by side"
+            )
         names = [reference, *(name for name in systems if name not in (system, reference)), system]
         unknown = [name for name in names if name not in self.runs]
         if unknown:
             raise DataError(f"{self.folder}: no system {unknown[0]!r}; there are {', '.join(self.runs)}")
-        seconds = {name: self.metrics["systems"][name]["seconds_per_query"] for name in names}
-        return ComparisonRequest(
-            title=f"{self.recipe.name}: {system} against {reference}",
-            runs={name: self.runs[name] for name in names},
-            qrels=self.qrels,
-            judgments=f"{self.recipe.name}, {self.recipe.queries.test_split} split",
-            system=system,
-            reference=reference,
-            measures=self.metrics["measures"],
-            first_stage="first_stage" if "first_stage" in names else None,
-            collection=self.collection,
-            language=self.recipe.encoder.language if self.recipe.encoder else "english",
-            teacher=self.runs[self.teacher],
-            milliseconds={name: 1_000 * found for name, found in seconds.items() if found is not None},
-        )
+        return comparison_of(
+            self.recipe, self.collection, self.qrels, {name: self.runs[name] for name in names}, self.metrics,
+            system, reference, None if self.teacher is None else self.runs[self.teacher],
+        )  # fmt: skip
 
 
 def open_finished(folder: Path) -> FinishedRun:
@@ -94,14 +89,14 @@ def open_finished(folder: Path) -> FinishedRun:
     if not read_manifest(folder / "evaluation"):
         raise DataError(f"{folder}: its evaluation has not finished; `distill run` goes on with it")
     run = RecipeRun(load_recipe(str(folder / RECIPE)), folder)
-    judged = run.collection.split(run.recipe.queries.test_split)
-    rankings = folder / "evaluation" / "runs"
+    judged = {} if run.recipe.held_out else run.collection.split(run.recipe.queries.test_split)
+    metrics, rankings = steps.read_metrics(folder), folder / "evaluation" / "runs"
     return FinishedRun(
         folder=folder,
         recipe=run.recipe,
         collection=run.collection,
         plan=run.plan,
-        qrels={query_id: judged[query_id] for query_id in run.plan.test},
-        runs={name: read_run(rankings / f"{name}.run") for name in SYSTEMS if (rankings / f"{name}.run").exists()},
-        metrics=steps.read_metrics(folder),
+        qrels={query_id: judged[query_id] for query_id in run.plan.test} if judged else {},
+        runs={name: read_run(rankings / f"{name}.run") for name in metrics["systems"]},
+        metrics=metrics,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
-from distill.recipe import JudgeSection
+from distill.recipe import DeviceMap, JudgeSection
 from distill.stages.judges import cross_encoder_description, cross_encoder_judge, generative_judge, with_reasons
 from distill.stages.teacher import Method, open_teacher, read_section
 from labeling.judge import Judge
@@ -25,6 +25,11 @@ class Source(Protocol):
     @property
     def orders(self) -> int:
         """Orders in which the judge reads each list."""
+        ...
+
+    @property
+    def spread(self) -> bool:
+        """Whether the judge's model lies on several devices."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
@@ -50,6 +55,7 @@ class TeacherSource:
         collection: BEIR folder; read only by a teacher that mixes in other opinions.
         run: the whole first stage; likewise.
         says: what it says of a list beside the scores.
+        device_map: where the model's layers lie, see `open_teacher`.
         first_order: number of the first order in which it reads each list.
     """
 
@@ -58,12 +64,19 @@ class TeacherSource:
     collection: Path
     run: Path
     says: JudgeSection
+    device_map: DeviceMap | Literal["as_fitted"] | None = "as_fitted"
     first_order: int = 0
 
     @property
     def orders(self) -> int:
         """Orders in which the teacher reads each list."""
         return self.says.orders or read_section(self.folder).prompt.orders
+
+    @property
+    def spread(self) -> bool:
+        """Whether the model lies on several devices."""
+        fitted = self.device_map == "as_fitted"
+        return (read_section(self.folder).device_map if fitted else self.device_map) is not None
 
     def describe(self) -> Mapping[str, Any]:
         """The teacher's description; no weights are loaded."""
@@ -78,7 +91,9 @@ class TeacherSource:
         return self._opened(collection, run, weights=True)
 
     def _opened(self, collection: Collection, run: Run, weights: bool) -> Judge:
-        teacher = open_teacher(self.folder, self.method, collection, run, weights, self.says, self.first_order)
+        teacher = open_teacher(
+            self.folder, self.method, collection, run, weights, self.says, self.device_map, self.first_order
+        )
         return _with_reasons(teacher, self.says, weights)
 
     def _opinions_read(self) -> tuple[Collection, Run]:
@@ -107,6 +122,11 @@ class ModelSource:
     def orders(self) -> int:
         """Orders in which the model reads each list."""
         return (self.says.orders or 1) if self.kind == "generative" else 1
+
+    @property
+    def spread(self) -> bool:
+        """Such a model lies on one device."""
+        return False
 
     def describe(self) -> Mapping[str, Any]:
         """The judge's description; no weights are loaded."""

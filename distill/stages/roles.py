@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from distill.collections.collection import Collection, DataError
 from distill.collections.files import numbered_lines
-from distill.recipe import QueryRoles
+from distill.recipe import HeldOut, QueryRoles
 from labeling.tail.queries import LoggedQuery, choose_tail_queries
 
 
@@ -37,24 +37,55 @@ class QueryPlan:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def plan_queries(collection: Collection, roles: QueryRoles) -> QueryPlan:
+def plan_queries(
+    collection: Collection,
+    roles: QueryRoles,
+    taught_by: Iterable[str] | None = None,
+    held_out: HeldOut | None = None,
+) -> QueryPlan:
     """Give each query its role; the draws depend on the ids and the seed, not on the order of any file.
+
+    Args:
+        collection: the queries, and judgments of them by split.
+        roles: which query does what.
+        taught_by: queries that may fit the teacher in place of the judged ones of the fitting split: those that a
+            stronger ranker ranked, or none. They need no judgments.
+        held_out: takes the dev and test queries from those without judgments, in place of two splits.
 
     Raises:
         DataError: a split is missing, one query is in two of the splits, or a role that is needed has no query.
     """
-    test = _draw(collection.split(roles.test_split), roles.seed, roles.test_limit)
-    dev = _draw(collection.split(roles.dev_split), roles.seed, roles.dev_limit) if roles.dev_split else []
-    judged = _draw(collection.split(roles.fit_split), roles.seed, None)
-    reserved = set(collection.split(roles.test_split)) | set(dev)
-    judged = [query_id for query_id in judged if query_id not in reserved]
-    count = round(len(judged) * roles.fit_share)
-    fit = judged[: count if roles.fit_limit is None else min(count, roles.fit_limit)]
-    label = _to_label(collection, roles, judged[len(fit) :])
-    for role, queries in (("fit", fit), ("label", label), ("test", test)):
-        if not queries:
-            raise DataError(f"collection {collection.name}: no query is left to {role}; change the recipe's `queries`")
+    test, dev, reserved = ([], [], set()) if held_out is not None else _judged_roles(collection, roles)
+    known = collection.split(roles.fit_split) if taught_by is None else collection.qrels.get(roles.fit_split, {})
+    judged = [query_id for query_id in _draw(known, roles.seed) if query_id not in reserved]
+    fit, given = judged, True
+    if taught_by is not None:
+        fit = [query_id for query_id in _draw(taught_by, roles.seed) if query_id not in reserved]
+        given = bool(fit)
+    count = round(len(fit) * roles.fit_share)
+    fit = fit[: count if roles.fit_limit is None else min(count, roles.fit_limit)]
+    tail, taught = _tail(collection, roles), set(fit)
+    rest, unjudged = (
+        [query_id for query_id in free if query_id in tail and query_id not in taught]
+        for free in (judged, _unjudged(collection, roles))
+    )
+    if held_out is not None:
+        both = held_out.test + held_out.dev
+        test, dev, unjudged = unjudged[: held_out.test], unjudged[held_out.test : both], unjudged[both:]
+    label = {"judged": rest, "unjudged": unjudged, "both": [*rest, *unjudged]}[roles.label_from][: roles.label_limit]
+    _refuse_empty(collection, {**({"fit": fit} if given else {}), "label": label, "test": test})
     return QueryPlan(fit, label, dev, test)
+
+
+def plan_comparison(collection: Collection, roles: QueryRoles) -> QueryPlan:
+    """The test queries alone: where systems are only compared, nothing is taught.
+
+    Raises:
+        DataError: the split is missing or empty.
+    """
+    test = _draw(collection.split(roles.test_split), roles.seed, roles.test_limit)
+    _refuse_empty(collection, {"test": test})
+    return QueryPlan([], [], [], test)
 
 
 def read_ids(path: Path, collection: Collection) -> list[str]:
@@ -71,14 +102,29 @@ def read_ids(path: Path, collection: Collection) -> list[str]:
     return ids
 
 
-def _to_label(collection: Collection, roles: QueryRoles, rest: list[str]) -> list[str]:
+def _judged_roles(collection: Collection, roles: QueryRoles) -> tuple[list[str], list[str], set[str]]:
+    """Test and dev queries out of their splits, and all queries that no other role may have because of them."""
+    tested = collection.split(roles.test_split)
+    dev = _draw(collection.split(roles.dev_split), roles.seed, roles.dev_limit) if roles.dev_split else []
+    return _draw(tested, roles.seed, roles.test_limit), dev, {*tested, *dev}
+
+
+def _unjudged(collection: Collection, roles: QueryRoles) -> list[str]:
     judged = {query_id for split in collection.qrels.values() for query_id in split}
-    unjudged = _draw((query_id for query_id in collection.queries if query_id not in judged), roles.seed, None)
-    chosen = {"judged": rest, "unjudged": unjudged, "both": [*rest, *unjudged]}[roles.label_from]
-    if roles.tail is not None:
-        tail = set(choose_tail_queries(_log(collection), roles.tail).query_ids)
-        chosen = [query_id for query_id in chosen if query_id in tail]
-    return chosen[: roles.label_limit]
+    return _draw((query_id for query_id in collection.queries if query_id not in judged), roles.seed)
+
+
+def _tail(collection: Collection, roles: QueryRoles) -> Container[str]:
+    """The queries that may be labelled: those of the tail, or all where no tail is asked for."""
+    if roles.tail is None:
+        return collection.queries
+    return set(choose_tail_queries(_log(collection), roles.tail).query_ids)
+
+
+def _refuse_empty(collection: Collection, needed: Mapping[str, list[str]]) -> None:
+    for role, queries in needed.items():
+        if not queries:
+            raise DataError(f"collection {collection.name}: no query is left to {role}; change the recipe's `queries`")
 
 
 def _log(collection: Collection) -> Iterable[LoggedQuery]:
@@ -93,6 +139,6 @@ def _log(collection: Collection) -> Iterable[LoggedQuery]:
         yield LoggedQuery(query_id, text, frequency, metadata.get("clicks"), metadata.get("impressions"))
 
 
-def _draw(query_ids: Iterable[str], seed: int, limit: int | None) -> list[str]:
+def _draw(query_ids: Iterable[str], seed: int, limit: int | None = None) -> list[str]:
     """The ids in an order that a hash shuffles, cut to ``limit``."""
     return sorted(query_ids, key=lambda query_id: hashlib.sha256(f"{seed}:{query_id}".encode()).digest())[:limit]

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distill.chain import COMPARISON
+from distill.comparing import compared_systems
+from distill.evaluation.disagreement import Disagreement
 from distill.evaluation.dossier import Dossier
+from distill.evaluation.label_agreement import agreement_verdict
 from distill.report.training_curves import CURVES
-from distill.stages.comparison import dossier_of
+from distill.stages.comparison import beside_teacher_labels, dossier_of
 from distill.stages.finished_run import FinishedRun
 from distill.stages.teacher import STATIC_WEIGHTS
+from distill.steps import LISTS
+from labeling.formats import labels_run
 from labeling.summary import LabelSummary, summarize_labels
 from teachers.baselines import WeightedHeads
 from teachers.heads import Head
@@ -32,13 +38,18 @@ class StudentFacts:
 
     Args:
         name: of the system.
-        dossier: its comparison with the first stage, the teacher and the bi-encoder beside them.
+        says: how good it is in a sentence, or where nobody has judged the queries, how near it is to its teacher.
+        dossier: its comparison with the first stage, the teacher and the bi-encoder beside them; None where nobody has
+            judged the queries.
+        beside_labels: its ranking beside the teacher's labels of held-out queries, where nobody has judged them.
         curves: picture of its training; None where there is none.
         parity: largest differences of the exported model's scores between libraries, and the pairs compared.
     """
 
     name: str
-    dossier: Dossier
+    says: str
+    dossier: Dossier | None
+    beside_labels: Disagreement | None
     curves: Path | None
     parity: dict[str, Any]
 
@@ -52,8 +63,9 @@ class RunStory:
         stages: in order.
         fit: what the teacher's fit says of itself.
         heads: the learned weights of its heads; empty where it was not fitted.
-        labels: numbers of the label folder.
+        labels: numbers of the label folder; None where there is no teacher.
         students: in the recipe's order.
+        comparison: of the systems of a recipe without a teacher.
         versions: of the libraries.
     """
 
@@ -61,8 +73,9 @@ class RunStory:
     stages: list[StageFacts]
     fit: dict[str, Any]
     heads: dict[Head, float]
-    labels: LabelSummary
+    labels: LabelSummary | None
     students: list[StudentFacts]
+    comparison: Dossier | None
     versions: dict[str, str]
 
     @property
@@ -78,7 +91,8 @@ def tell(finished: FinishedRun) -> RunStory:
         LabelingError: its label folder cannot be read.
     """
     students = list(finished.recipe.students())
-    names = ["collection", "first_stage", "teacher", "pre_rank", "labels", *students, "evaluation"]
+    names = ["collection", "first_stage", "teacher", "pre_rank", "labels", "held_out", *students, "evaluation"]
+    names.append(COMPARISON)
     manifests = {name: finished.manifest(name) for name in [*names, *(f"export/{name}" for name in students)]}
     return RunStory(
         finished=finished,
@@ -89,8 +103,9 @@ def tell(finished: FinishedRun) -> RunStory:
         ],
         fit=manifests["teacher"].get("fit", {}),
         heads=_learned_weights(finished.folder / "teacher"),
-        labels=summarize_labels(finished.folder / "labels" / "lists"),
+        labels=summarize_labels(finished.folder / "labels" / LISTS) if finished.recipe.teacher else None,
         students=[_student(finished, name) for name in students],
+        comparison=None if finished.recipe.teacher else _comparison(finished),
         versions=manifests["evaluation"]["versions"],
     )
 
@@ -103,12 +118,26 @@ def _learned_weights(teacher: Path) -> dict[Head, float]:
     return dict(zip(found.heads, found.head_weights, strict=True))
 
 
+def _comparison(finished: FinishedRun) -> Dossier:
+    system, reference = compared_systems(finished.recipe, list(finished.runs))
+    return dossier_of(finished.comparison(system, reference, list(finished.runs)))
+
+
 def _student(finished: FinishedRun, name: str) -> StudentFacts:
-    beside = [system for system in (finished.teacher, "bi_encoder") if system in finished.runs]
     curves = finished.folder / name / CURVES
+    dossier = beside_labels = None
+    if finished.qrels:
+        beside = [system for system in (finished.teacher, "bi_encoder") if system in finished.runs]
+        dossier = dossier_of(finished.comparison(name, systems=[system for system in beside if system]))
+    else:
+        beside_labels = beside_teacher_labels(
+            name, finished.runs[name], labels_run(finished.folder / "held_out" / LISTS), finished.collection
+        )
     return StudentFacts(
         name=name,
-        dossier=dossier_of(finished.comparison(name, systems=beside)),
+        says=dossier.verdict if dossier else agreement_verdict(name, finished.metrics),
+        dossier=dossier,
+        beside_labels=beside_labels,
         curves=curves if curves.is_file() else None,
         parity=finished.manifest(f"export/{name}").get("parity", {}),
     )

@@ -20,7 +20,7 @@ from distill.models import (
     runs_bf16_fast,
 )
 from distill.progress import Advance
-from distill.recipe import JudgeSection, TeacherSection
+from distill.recipe import DeviceMap, JudgeSection, TeacherSection
 from distill.stages.candidates import answerable, texts
 from distill.stages.opinions import open_opinions
 from teachers.errors import TeacherError
@@ -64,8 +64,11 @@ def open_reader(
 
     reference = ModelReference.parse(section.model)
     name = section.dtype if section.dtype != "auto" else ("bfloat16" if runs_bf16_fast() else "float32")
-    load = load_causal_model if weights else causal_model_without_weights
-    model = load(reference, getattr(torch, name), section.trust_remote_code)
+    dtype, trusted = getattr(torch, name), section.trust_remote_code
+    if weights:
+        model = load_causal_model(reference, dtype, trusted, device_map=section.device_map)
+    else:
+        model = causal_model_without_weights(reference, dtype, trusted)
     tokenizer = load_tokenizer(reference, section.trust_remote_code)
     reader = HeadReader(model, tokenizer, section.prompt, section.depth, section.state_layer, first_order)
     return reader, {"reference": reference.text, "version": reference.version}
@@ -118,13 +121,14 @@ def fit_teacher(
     return report, mixed
 
 
-def adopt_teacher(heads: str, section: TeacherSection, folder: Path) -> tuple[str, int]:
+def adopt_teacher(heads: str, section: TeacherSection, folder: Path, overwrite: bool = False) -> tuple[str, int]:
     """Write a teacher of given heads into ``folder``: no judged queries are needed.
 
     Args:
         heads: name of a published set, or a file as `fit_teacher` writes ``static_heads.json``.
         section: the model and how it is read.
         folder: where the teacher is written.
+        overwrite: a teacher that stands there is replaced.
 
     Returns:
         Where the set comes from, and its number of heads.
@@ -136,7 +140,7 @@ def adopt_teacher(heads: str, section: TeacherSection, folder: Path) -> tuple[st
     from teachers.baselines import WeightedHeads
     from teachers.published import check_heads, published_heads
 
-    if (folder / _SETTINGS).exists():
+    if (folder / _SETTINGS).exists() and not overwrite:
         raise TeacherError(f"{folder}: holds a teacher already; give a new folder")
     published = published_heads()
     if heads in published:
@@ -206,6 +210,7 @@ def open_teacher(
     run: Run,
     weights: bool = True,
     says: JudgeSection = PLAIN,
+    device_map: DeviceMap | Literal["as_fitted"] | None = "as_fitted",
     first_order: int = 0,
 ) -> HeadTeacher | MixedTeacher:
     """The fitted teacher of ``folder``, its model loaded.
@@ -217,6 +222,7 @@ def open_teacher(
         run: the whole first stage, which gives a mixture its scores.
         weights: load the model's; a teacher without can only describe itself.
         says: whether it names evidence, and how many orders it reads.
+        device_map: where the model's layers lie; they need not lie where they lay when it was fitted.
         first_order: see `HeadReader`.
 
     Raises:
@@ -226,6 +232,8 @@ def open_teacher(
     if says.orders is not None:
         prompt = PromptSettings(**{**section.prompt.model_dump(), "orders": says.orders})
         section = section.model_copy(update={"prompt": prompt})
+    if device_map != "as_fitted":
+        section = section.model_copy(update={"device_map": device_map})
     reader, model = open_reader(section, weights, first_order)
     teachers = teachers_of(folder, reader, model, collection, run, says.evidence)
     wanted = method or next(name for name in reversed(METHODS) if name in teachers)

@@ -10,7 +10,7 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -174,18 +174,20 @@ def _cause(error: BaseException) -> str:
 
 @contextmanager
 def connected_engine(
-    source: JudgeSource, workers: int | None = None, address: str | None = None, batch_lists: int = 1
+    source: JudgeSource, workers: int | None = None, address: str | None = None, batch_lists: int = 1, gpus: int = 1
 ) -> Iterator[RayEngine]:
     """The engine, while this process is connected to a cluster.
 
     Args:
         source: makes each actor's judge; its paths must mean the same on every machine of the cluster.
-        workers: actors; None for one on each GPU of the cluster, or on each processor where it has none.
+        workers: actors; None for as many as the cluster's GPUs are enough for, or one on each processor where it has
+            none.
         address: of a running cluster, as ``ray.init`` takes it; None starts Ray on this machine.
         batch_lists: lists that are judged together where the judge can.
+        gpus: of each actor, where the cluster has any.
 
     Raises:
-        LabelingError: Ray is not installed, or there is no cluster at the address.
+        LabelingError: Ray is not installed, there is no cluster at the address, or no machine of it has the GPUs.
     """
     # Read by Ray when it is loaded: nothing is reported to anybody, and its own log stays in its files.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -207,8 +209,25 @@ def connected_engine(
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         # Each lost block comes with a stack of Ray's own; what was lost is told by the job.
         logging.getLogger("ray.data._internal.execution.streaming_executor_state").setLevel(logging.CRITICAL)
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        count = workers or gpus or int(ray.cluster_resources().get("CPU", 1))
-        yield RayEngine(source, _Cluster(count, cpus=1, gpus=1 if gpus else 0), batch_lists)
+        machines = [int(node["Resources"].get("GPU", 0)) for node in ray.nodes() if node["Alive"]]
+        room = actors_in(machines, gpus)
+        count = workers or room or int(ray.cluster_resources().get("CPU", 1))
+        yield RayEngine(source, _Cluster(count, cpus=1, gpus=gpus if room else 0), batch_lists)
     finally:
         ray.shutdown()
+
+
+def actors_in(machines: Sequence[int], gpus: int) -> int:
+    """Actors that a cluster has room for, each with all its GPUs on one machine; 0 where it has no GPU.
+
+    Args:
+        machines: GPUs of each.
+        gpus: of each actor.
+
+    Raises:
+        LabelingError: there are GPUs, but no machine has as many: Ray would wait for one without end.
+    """
+    if sum(machines) and max(machines) < gpus:
+        most = max(machines)
+        raise LabelingError(f"each judge is to have {gpus} GPUs, and no machine of the cluster has more than {most}")
+    return sum(machine // gpus for machine in machines)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from distill.collections.trec import read_run
 
@@ -116,7 +115,7 @@ def test_a_broken_recipe_is_named_by_line(distill, tmp_path):
     path.write_text("name: x\nteacher: {model: a\ncollection: 3\n")
     code, _, error = distill("run", path, "--out", tmp_path / "run")
     assert code == 2
-    assert "broken.yaml:3: not valid YAML" in one_line(error)
+    assert "broken.yaml:3:" in one_line(error) and "not valid YAML" in one_line(error)
 
 
 def test_help_answers_without_loading_torch():
@@ -225,14 +224,3 @@ def test_heads_that_cannot_be_adopted_are_named(distill, causal_folder, tmp_path
     assert code == 2
     assert re.search(said, one_line(error))
     assert not (tmp_path / "teacher").exists()
-
-
-def test_the_packaged_recipes_are_valid():
-    from distill.recipe import find_recipe, load_recipe
-
-    folder = find_recipe("quickstart").parent
-    paths = sorted(folder.glob("**/*.yaml"))
-    assert [path.stem for path in paths] == ["beir", "quickstart"]
-    for path in paths:
-        overrides = ["collection.path=."] if yaml.safe_load(path.read_text())["collection"]["kind"] == "beir" else []
-        assert load_recipe(str(path), overrides).name == path.stem

@@ -5,7 +5,8 @@ import pytest
 from distill.collections.beir import read_beir
 from distill.collections.collection import DataError
 from distill.errors import RecipeError
-from distill.recipe import MixSection, load_recipe
+from distill.recipe import MixSection
+from distill.recipe_file import load_recipe
 from distill.stages.opinions import FirstStageOpinion, open_opinions
 
 

@@ -1,0 +1,138 @@
+"""How many lists and tokens a recipe means, from its limits and, where its collection is there, from its files."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.collections.collection import DataError
+from distill.collections.files import numbered_lines
+from distill.recipe import BeirCollection, DocstringCollection, LogCollection, Recipe
+
+# docs/teacher.md: 20 documents of 40 words are 1,382 tokens of SmolLM2, 20 of 100 words 3,193
+TOKENS_PER_WORD = 1.6
+# not measured: a Korean word is several pieces of a multilingual vocabulary
+TOKENS_PER_KOREAN_WORD = 3.0
+TOKENS_PER_DOCUMENT = 4
+TOKENS_OF_FRAME = 60
+QUERY_WORDS = 8
+_WORDS_WITHOUT_TEACHER = 100
+_SAMPLE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a recipe asks for.
+
+    Attributes:
+        fit, label, dev, test: queries of each role; None where only the run will tell.
+        words: of a document that are read, on average or at most.
+        tokens_per_word: assumed.
+        counted: whether the figures come from the collection's files; else they are the recipe's limits.
+    """
+
+    fit: int | None
+    label: int | None
+    dev: int | None
+    test: int | None
+    words: float
+    tokens_per_word: float
+    counted: bool
+
+    def list_tokens(self, candidates: int) -> float:
+        """Tokens of a teacher's prompt of so many documents."""
+        each = self.words * self.tokens_per_word + TOKENS_PER_DOCUMENT
+        return TOKENS_OF_FRAME + 2 * QUERY_WORDS * self.tokens_per_word + candidates * each
+
+    def pair_tokens(self, max_tokens: int) -> float:
+        """Tokens of a student's pair."""
+        return min(max_tokens, (self.words + QUERY_WORDS) * self.tokens_per_word + TOKENS_PER_DOCUMENT)
+
+
+def workload(recipe: Recipe) -> Workload:
+    """The lists and words that ``recipe`` means.
+
+    Raises:
+        DataError: a file of the collection is malformed.
+    """
+    korean = (recipe.first_stage.bm25.language or "").startswith("korean")
+    rate = TOKENS_PER_KOREAN_WORD if korean else TOKENS_PER_WORD
+    most = recipe.teacher.prompt.max_document_words if recipe.teacher else _WORDS_WITHOUT_TEACHER
+    section = recipe.collection
+    if isinstance(section, DocstringCollection):
+        fit, label = _roles(recipe, section.train, section.unjudged)
+        test = _limited(section.test, recipe.queries.test_limit)
+        return Workload(
+            fit, label, _limited(section.dev, recipe.queries.dev_limit), test,
+            min(section.document_words, most), rate, False,
+        )  # fmt: skip
+    if isinstance(section, BeirCollection) and section.path.is_dir():
+        return _counted(recipe, section.path, most, rate)
+    roles, held_out = recipe.queries, recipe.held_out
+    dev, test = (held_out.dev, held_out.test) if held_out else (roles.dev_limit, roles.test_limit)
+    fit_count = roles.fit_limit if recipe.teacher and recipe.teacher.taught_by != "nobody" else 0
+    words: float = most
+    if isinstance(section, LogCollection) and section.corpus.exists():
+        words = _mean_words(_corpus(section.corpus), most)
+    return Workload(fit_count, roles.label_limit, dev, test, words, rate, False)
+
+
+def _counted(recipe: Recipe, folder: Path, most: int, rate: float) -> Workload:
+    roles = recipe.queries
+    judged = {path.stem: _judged_queries(path) for path in sorted((folder / "qrels").glob("*.tsv"))}
+    everyone = sum(1 for _ in numbered_lines(_packed_or_plain(folder, "queries.jsonl")))
+    unjudged = everyone - len(set().union(*judged.values()))
+    dev = _limited(len(judged.get(roles.dev_split or "", ())), roles.dev_limit)
+    test = _limited(len(judged.get(roles.test_split, ())), roles.test_limit)
+    if recipe.held_out is not None:
+        dev, test = recipe.held_out.dev, recipe.held_out.test
+        unjudged = max(0, unjudged - dev - test)
+    fit, label = _roles(recipe, len(judged.get(roles.fit_split, ())), unjudged)
+    return Workload(fit, label, dev, test, _mean_words(_corpus(folder), most), rate, True)
+
+
+def _roles(recipe: Recipe, judged: int, unjudged: int) -> tuple[int, int]:
+    """Queries to fit and to label, of so many in the fitting split and so many without judgments."""
+    roles = recipe.queries
+    fit = _limited(round(judged * roles.fit_share), roles.fit_limit)
+    if recipe.teacher is None or recipe.teacher.taught_by == "nobody":
+        fit = 0
+    label = {"judged": judged - fit, "unjudged": unjudged, "both": judged - fit + unjudged}[roles.label_from]
+    tail = roles.tail.sample if roles.tail else None
+    return fit, _limited(_limited(label, tail), roles.label_limit)
+
+
+def _limited(count: int, limit: int | None) -> int:
+    return count if limit is None else min(count, limit)
+
+
+def _judged_queries(qrels: Path) -> set[str]:
+    lines = itertools.islice(numbered_lines(qrels), 1, None)  # the first line names the columns
+    return {line.partition("\t")[0] for _, line in lines}
+
+
+def _corpus(place: Path) -> Path:
+    return _packed_or_plain(place, "corpus.jsonl") if place.is_dir() else place
+
+
+def _packed_or_plain(folder: Path, name: str) -> Path:
+    plain = folder / name
+    return plain if plain.exists() else folder / f"{name}.gz"
+
+
+def _mean_words(corpus: Path, most: int) -> float:
+    """Words that are read of a document, the mean over the first of the corpus."""
+    counts = [min(most, len(text.split())) for text in itertools.islice(_texts(corpus), _SAMPLE)]
+    return sum(counts) / len(counts) if counts else most
+
+
+def _texts(corpus: Path) -> Iterator[str]:
+    for number, line in numbered_lines(corpus):
+        try:
+            row = json.loads(line)
+            yield f"{row.get('title') or ''} {row['text']}"
+        except (json.JSONDecodeError, KeyError, AttributeError):
+            raise DataError.at(corpus, number, "not a document; an object with _id and text is accepted") from None

@@ -1,0 +1,101 @@
+"""Lists, tokens, memory and time of recipes, against numbers worked by hand and against runs that were timed."""
+
+import pytest
+
+from distill.checking.estimate import memory, steps
+from distill.checking.models import ModelFacts
+from distill.checking.rates import find_hardware, known_hardware
+from distill.checking.workload import workload
+from distill.errors import RecipeError
+from distill.recipe_file import load_recipe
+from distill.stages.roles import plan_queries
+
+TEACHER = ModelFacts("teacher.model", "x", "here", "llama", 1_000_000_000, 800_000_000, 40)
+STUDENTS = {
+    "encoder.start": ModelFacts("encoder.start", "x", "here", "bert", 110_000_000, 90_000_000, 12),
+    "decoder.start": ModelFacts("decoder.start", "x", "here", "qwen3", 600_000_000, 400_000_000, 20),
+}
+
+
+def test_lists_are_counted_as_the_run_will_plan_them(recipe_file, beir_folder):
+    from distill.collections.beir import read_beir
+
+    for overrides in ([], ["queries.fit_share=1.0", "queries.fit_limit=10"], ["queries.label_from=unjudged"],
+                      ["queries.label_limit=3", "queries.test_limit=2", "queries.dev_split=null"]):  # fmt: skip
+        recipe = load_recipe(str(recipe_file), overrides)
+        plan, load = plan_queries(read_beir(beir_folder), recipe.queries), workload(recipe)
+        assert load.counted
+        assert (load.fit, load.label, load.dev, load.test) == tuple(
+            map(len, (plan.fit, plan.label, plan.dev, plan.test))
+        )
+        assert load.words == 10
+
+
+def test_a_list_in_tokens_by_hand():
+    recipe = load_recipe("gpu-8b", ["collection.path=nowhere"])
+    load = workload(recipe)
+    # nothing to count: 100 words a document at most; 1.6 tokens a word, 4 a document, 60 around, the query twice
+    assert load.list_tokens(40) == pytest.approx(40 * (160 + 4) + 60 + 2 * 8 * 1.6)
+    assert load.pair_tokens(256) == pytest.approx(108 * 1.6 + 4)
+    assert load.pair_tokens(64) == 64
+
+
+def test_measured_prompts_have_about_as_many_tokens_as_are_estimated():
+    # docs/teacher.md: lists of so many documents of so many words, in tokens of SmolLM2
+    for documents, words, tokens in ((20, 40, 1_382), (20, 100, 3_193), (50, 40, 3_267), (100, 40, 6_445)):
+        changes = ["collection.path=nowhere", f"teacher.prompt.max_document_words={words}"]
+        load = workload(load_recipe("gpu-8b", changes))
+        assert load.list_tokens(documents) == pytest.approx(tokens, rel=0.1)
+
+
+def test_work_by_hand():
+    changes = ["collection.path=nowhere", "teacher.depth=30", "labels.orders=2", "decoder.layers=5", "labels.random=2"]
+    recipe = load_recipe("gpu-8b", changes)
+    load = workload(recipe)
+    found = {step.name: step for step in steps(recipe, load, {"teacher.model": TEACHER, **STUDENTS})}
+    each = load.list_tokens(40)
+    assert found["teacher"].tokens == pytest.approx(500 * each)
+    assert found["labels"].tokens == pytest.approx(20_000 * each * 2)
+    # 30 of 40 layers
+    assert found["labels"].parameters == 600_000_000
+    # 42 documents a list, two epochs, and a backward pass of twice the work; LoRA leaves the weights' half of it out
+    assert found["encoder"].tokens == pytest.approx(20_000 * 2 * 42 * load.pair_tokens(256))
+    assert (found["encoder"].passes, found["decoder"].passes) == (3, 2)
+    assert found["decoder"].parameters == 100_000_000
+    # 989e12 operations a second, 30 % of them, two a parameter and token
+    seconds = 2 * 600_000_000 * found["labels"].tokens / (0.3 * 989e12)
+    assert found["labels"].seconds(find_hardware("h100")) == pytest.approx(seconds)
+    sizes = {part.name: part.bytes for part in memory(recipe, {"teacher.model": TEACHER, **STUDENTS})}
+    assert sizes == {"teacher": 2e9, "encoder": 110e6 * 16, "decoder": (600e6 - 400e6 * 15 / 20) * 4}
+
+
+def test_judges_share_the_labelling():
+    places = ["collection.path=nowhere", "labels.engine.judges=4"]
+    alone, shared = (
+        next(step for step in steps(recipe, workload(recipe), {"teacher.model": TEACHER}) if step.name == "labels")
+        for recipe in (load_recipe("gpu-8b", places[:1]), load_recipe("multi-gpu-70b", places))
+    )
+    hardware = find_hardware("h100")
+    assert shared.seconds(hardware) == pytest.approx(alone.seconds(hardware) / 4)
+
+
+def test_what_is_not_known_is_not_estimated():
+    recipe = load_recipe("gpu-8b", ["collection.path=nowhere", "queries.label_limit=null"])
+    found = {step.name: step for step in steps(recipe, workload(recipe), {})}
+    assert found["labels"].tokens is None
+    assert all(step.seconds(find_hardware("h100")) is None for step in found.values())
+
+
+def test_runs_that_were_timed_are_estimated_well():
+    # manifests of the runs in README.md, seconds on two cores without AMX; their label stages made no rate
+    parameters = 22 / 30 * 106_187_328
+    for lists, documents, words, seconds in ((206, 12, 50, 299.7), (300, 20, 22, 415.6)):
+        changes = ["collection.path=nowhere", f"teacher.prompt.max_document_words={words}"]
+        tokens = lists * workload(load_recipe("gpu-8b", changes)).list_tokens(documents)
+        assert find_hardware("cpu2").seconds("read", parameters, tokens, 1) == pytest.approx(seconds, rel=0.35)
+
+
+def test_only_what_was_measured_is_called_so():
+    assert [name for name, hardware in known_hardware().items() if hardware.measured] == ["cpu2"]
+    with pytest.raises(RecipeError, match="--hardware abacus: no rates for it; there are cpu2, a100, h100"):
+        find_hardware("abacus")

@@ -1,0 +1,126 @@
+"""What is said of models before they are loaded, against what happens when they are."""
+
+import pytest
+from transformers import AutoConfig
+
+from distill.checking.models import known_models, model_facts
+from distill.recipe import DecoderSection, EncoderSection, TeacherSection
+
+# as the models' own cards have them, in billions
+PUBLISHED = {
+    "Qwen/Qwen3-0.6B": 0.6,
+    "Qwen/Qwen3-8B": 8.2,
+    "Qwen/Qwen3-32B": 32.8,
+    "meta-llama/Llama-3.1-8B-Instruct": 8.03,
+    "meta-llama/Llama-3.3-70B-Instruct": 70.6,
+    "answerdotai/ModernBERT-base": 0.149,
+    "FacebookAI/xlm-roberta-base": 0.278,
+    "intfloat/multilingual-e5-base": 0.278,
+}
+# likewise, without embeddings
+PUBLISHED_LAYERS = {"Qwen/Qwen3-0.6B": 0.44, "Qwen/Qwen3-8B": 6.95, "Qwen/Qwen3-32B": 31.2}
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    """No model of the machine's own cache plays a part."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.parametrize("name", known_models())
+def test_known_models_are_as_large_as_their_cards_say(name):
+    facts = model_facts("model", name, "writer" if name.startswith(("Qwen", "meta")) else "ranker")
+    assert facts.where == "hub, needs the network"
+    assert facts.parameters / 1e9 == pytest.approx(PUBLISHED[name], rel=0.01)
+    if name in PUBLISHED_LAYERS:
+        assert facts.layer_parameters / 1e9 == pytest.approx(PUBLISHED_LAYERS[name], rel=0.01)
+
+
+def test_a_folder_is_counted_as_its_file_of_weights_is(causal_folder):
+    from safetensors import safe_open
+
+    with safe_open(causal_folder / "model.safetensors", "pt") as weights:
+        sizes = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
+    counted = {name: shape[0] * (shape[1] if len(shape) > 1 else 1) for name, shape in sizes.items()}
+    words = sum(count for name, count in counted.items() if "embed_tokens" in name or "lm_head" in name)
+    facts = model_facts("teacher.model", str(causal_folder), "teacher", TeacherSection(model="x"))
+    assert (facts.parameters, facts.layer_parameters) == (sum(counted.values()), sum(counted.values()) - words)
+    assert (facts.family, facts.layers, facts.where, facts.problem) == ("llama", 4, "here", None)
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "section", "said"),
+    [
+        ("teacher", "answerdotai/ModernBERT-base", TeacherSection(model="x"), "modernbert is no decoder"),
+        (
+            "teacher",
+            "Qwen/Qwen3-8B",
+            TeacherSection(model="x", depth=40),
+            "depth 40 and state layer 17 do not fit",
+        ),
+        (
+            "teacher",
+            "Qwen/Qwen3-8B",
+            TeacherSection(model="x", depth=9),
+            "depth 9 and state layer 17 do not fit",
+        ),
+        ("teacher", "FacebookAI/xlm-roberta-base", TeacherSection(model="x"), "xlm-roberta is no decoder"),
+        ("writer", "Qwen/Qwen3-0.6B", None, None),
+        ("encoder", "Qwen/Qwen3-0.6B", EncoderSection(start="x"), "no scoring head is known for model type 'qwen3'"),
+        ("encoder", "Qwen/Qwen3-0.6B", EncoderSection(start="x", term_control_weight=0), None),
+        (
+            "encoder",
+            "FacebookAI/xlm-roberta-base",
+            EncoderSection(start="x", max_tokens=513),
+            "reads at most 512",
+        ),
+        ("encoder", "FacebookAI/xlm-roberta-base", EncoderSection(start="x", max_tokens=512), None),
+        ("decoder", "answerdotai/ModernBERT-base", DecoderSection(start="x"), "has no linear head `score`"),
+        ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", layers=29), "layers is 29, but it has 28"),
+        ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", layers=28), None),
+        ("ranker", "a b/c", None, "neither a file or folder here nor a hub id"),
+        ("ranker", "./nowhere", None, "no such file or folder"),
+        ("ranker", "package:no_such_package/model", None, "is not installed"),
+    ],
+)
+def test_what_a_model_cannot_do_is_said_with_the_reason(role, name, section, said):
+    problem = model_facts("key", name, role, section).problem
+    assert problem is None if said is None else said in problem
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gpt_neox"])
+def test_families_that_teachers_read_are_accepted(tmp_path, family):
+    AutoConfig.for_model(family, num_hidden_layers=2).save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    assert model_facts("key", str(tmp_path), "teacher", TeacherSection(model="x")).problem is None
+
+
+def test_attention_sinks_are_refused_before_any_weight_is_there(tmp_path):
+    AutoConfig.for_model("gpt_oss", num_hidden_layers=2).save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    problem = model_facts("key", str(tmp_path), "teacher", TeacherSection(model="x")).problem
+    assert "adds attention sinks to its softmax, which cannot be read exactly" in problem
+
+
+def test_a_folder_without_weights_is_told_so(tmp_path):
+    AutoConfig.for_model("qwen3", num_hidden_layers=2).save_pretrained(tmp_path)
+    assert "holds no weights (*.safetensors)" in model_facts("key", str(tmp_path), "teacher").problem
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "model.safetensors").touch()
+    assert str(tmp_path) in model_facts("key", str(tmp_path), "teacher").problem
+
+
+def test_a_model_that_nothing_is_known_of_is_no_problem():
+    facts = model_facts("key", "somebody/something", "encoder", EncoderSection(start="x"))
+    assert (facts.family, facts.problem, facts.where) == (None, None, "hub, needs the network")
+
+
+def test_a_cached_model_is_read_from_the_cache(tmp_path, monkeypatch):
+    snapshot = tmp_path / "hub" / "models--somebody--something" / "snapshots" / "abc"
+    AutoConfig.for_model("bert", num_hidden_layers=2).save_pretrained(snapshot)
+    (tmp_path / "hub" / "models--somebody--something" / "refs").mkdir()
+    (tmp_path / "hub" / "models--somebody--something" / "refs" / "main").write_text("abc")
+    facts = model_facts("key", "somebody/something", "encoder", EncoderSection(start="x"))
+    assert (facts.family, facts.where) == ("bert", "hub, weights need the network")
+    (snapshot / "model.safetensors").touch()
+    assert model_facts("key", "somebody/something", "encoder", None).where == "hub, cached here"
