@@ -14,6 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from distill.errors import ModelError
 from distill.serving.onnx_folder import OnnxFolder, read_onnx_folder
+from distill.serving.threads import default_threads
 from students.batching import token_batches
 from students.passages import best_passage_scores, cut
 
@@ -129,15 +130,6 @@ def open_graph(folder: OnnxFolder, threads: int) -> onnxruntime.InferenceSession
         ) from None
     _check_graph(folder, session)
     return session
-
-
-def default_threads() -> int:
-    """``OMP_NUM_THREADS`` as torch reads it, or the processors that this process may use."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if told.isascii() and told.isdecimal() and int(told) > 0:
-        return int(told)
-    # ONNX Runtime's own default counts the machine's cores, those included that a container may not use
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_graph(folder: OnnxFolder, session: onnxruntime.InferenceSession) -> None:

@@ -11,7 +11,7 @@ from distill.collections.collection import Collection, Run
 from distill.errors import ModelError
 from distill.models import ModelReference, load_config
 from distill.progress import Advance
-from distill.serving.onnx_folder import GRAPH, holds_graph_alone
+from distill.serving.graph_file import GRAPH, holds_graph_alone
 from distill.stages.candidates import scored, texts
 
 Backend = Literal["auto", "torch", "onnx"]
