@@ -157,12 +157,10 @@ def test_memory_is_that_of_a_process_with_the_model_alone(house):
 
 
 def test_a_graph_is_measured_without_torch(onnx_folder):
-    graph, torch_alone = (
-        resident_memory.memory_of(f"{backend}:{onnx_folder()}", "cpu", "word1", ["word2", "word3"])
-        for backend in ("onnx", "torch")
-    )
-    # the model is tiny: what differs is torch and transformers
-    assert graph.resident_mib < torch_alone.resident_mib - 100
+    taken = resident_memory.memory_of(f"onnx:{onnx_folder()}", "cpu", "word1", ["word2", "word3"])
+    # numpy and ONNX Runtime; torch and transformers alone take three times that
+    assert 30 < taken.resident_mib < 160
+    assert taken.device_mib is None
 
 
 def test_backends_and_number_types_stand_side_by_side(house, beir_folder, onnx_folder):
