@@ -7,6 +7,10 @@ from pathlib import Path
 
 from distill.errors import ModelError
 
+OPERATIONS = ("MatMul", "Gemm")
+PER_CHANNEL = True
+REDUCE_RANGE = False
+
 
 def write_int8(graph: Path, path: Path) -> None:
     """Quantise the matrix products of ``graph`` dynamically and write it to ``path``, one file.

@@ -1,0 +1,378 @@
+"""What every server's loader looks for in a re-ranker's folder, one rule each, with the way to repair it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from distill.errors import ModelError
+from distill.export.model_folder import (
+    ACTIVATIONS,
+    CARD,
+    GRAPH,
+    IDENTITY,
+    SIGMOID,
+    TOKENIZER,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    ModelFolder,
+)
+from distill.export.parity import PARITY, read_parity
+
+State = Literal["pass", "fail", "warn"]
+EXPORT = "export.json"
+_PICKLES = re.compile(r".*\.(bin|pt|pth|pkl|ckpt)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a rule found wrong."""
+
+    came: str
+    warning: bool = False
+
+
+Check = Callable[[ModelFolder], Problem | None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Args:
+        name: for messages and tests.
+        accepted: what every loader takes.
+        repair: how to get there.
+        check: the problem, if there is one.
+    """
+
+    name: str
+    accepted: str
+    repair: str
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says of a folder; ``came`` and ``repair`` are empty where it passed."""
+
+    rule: str
+    state: State
+    came: str
+    accepted: str
+    repair: str
+
+
+def examine(folder: ModelFolder) -> list[Finding]:
+    """What every rule says of the folder, in the order of `RULES`."""
+    from distill.export.graph_rules import GRAPH_RULES
+
+    return [_apply(rule, folder) for rule in (*RULES, *GRAPH_RULES)]
+
+
+def _apply(rule: Rule, folder: ModelFolder) -> Finding:
+    problem = rule.check(folder)
+    if problem is None:
+        return Finding(rule.name, "pass", "", rule.accepted, "")
+    return Finding(rule.name, "warn" if problem.warning else "fail", problem.came, rule.accepted, rule.repair)
+
+
+def export_facts(folder: ModelFolder) -> dict[str, Any]:
+    """What ``export.json`` says; empty where there is none or it cannot be read."""
+    try:
+        facts = json.loads((folder.path / EXPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _architecture(folder: ModelFolder) -> Problem | None:
+    named = folder.config.get("architectures")
+    good = isinstance(named, list) and len(named) == 1 and str(named[0]).endswith("ForSequenceClassification")
+    return None if good else Problem(f"architectures: {_shown(named)}")
+
+
+def _one_label(folder: ModelFolder) -> Problem | None:
+    named = folder.config.get("id2label")
+    return None if isinstance(named, dict) and len(named) == 1 else Problem(f"id2label: {_shown(named)}")
+
+
+def _label_names(folder: ModelFolder) -> Problem | None:
+    names, numbers = folder.config.get("id2label"), folder.config.get("label2id")
+    if not isinstance(names, dict):
+        return None
+    inverse = {str(name): int(number) for number, name in names.items() if str(number).isdecimal()}
+    return None if numbers == inverse else Problem(f"label2id: {_shown(numbers)}, id2label: {_shown(names)}")
+
+
+def _padding_id(folder: ModelFolder) -> Problem | None:
+    value = folder.config.get("pad_token_id")
+    return None if _is_id(value) else Problem(f"pad_token_id: {_shown(value)}")
+
+
+def _padding_token(folder: ModelFolder) -> Problem | None:
+    token, number = folder.tokenizer_config.get("pad_token"), folder.config.get("pad_token_id")
+    text = token.get("content") if isinstance(token, dict) else token
+    if not folder.tokenizer or not _is_id(number):
+        return None
+    if isinstance(text, str) and _token_ids(folder).get(text) == number:
+        return None
+    return Problem(f"pad_token: {_shown(text)}, pad_token_id: {number}")
+
+
+def _positions(folder: ModelFolder) -> Problem | None:
+    value = folder.config.get("max_position_embeddings")
+    return None if _is_id(value) and value > 0 else Problem(f"max_position_embeddings: {_shown(value)}")
+
+
+def _problem_type(folder: ModelFolder) -> Problem | None:
+    value = folder.config.get("problem_type")
+    return None if value is None else Problem(f"problem_type: {_shown(value)}")
+
+
+def _activation(folder: ModelFolder) -> Problem | None:
+    entry = folder.config.get("sentence_transformers")
+    if not isinstance(entry, dict) or entry.get("activation_fn") not in ACTIVATIONS:
+        return Problem(f"sentence_transformers: {_shown(entry)}")
+    return None
+
+
+def _old_activation(folder: ModelFolder) -> Problem | None:
+    value = folder.config.get("sbert_ce_default_activation_function")
+    return None if value is None else Problem(f"sbert_ce_default_activation_function: {_shown(value)}")
+
+
+def _ties(folder: ModelFolder) -> Problem | None:
+    if folder.activation != SIGMOID:
+        return None
+    return Problem("sentence-transformers and vLLM return the sigmoid, which rounds large logits to 1.0", warning=True)
+
+
+def _custom_code(folder: ModelFolder) -> Problem | None:
+    asked = [name for name, part in (("config.json", folder.config), ("tokenizer_config.json", folder.tokenizer_config))
+             if "auto_map" in part]  # fmt: skip
+    files = sorted(path.name for path in folder.path.glob("*.py"))
+    return Problem(", ".join([*(f"auto_map in {name}" for name in asked), *files])) if asked or files else None
+
+
+def _quantised(folder: ModelFolder) -> bool:
+    return export_facts(folder).get("target") == "onnx-int8"
+
+
+def _weights(folder: ModelFolder) -> Problem | None:
+    if folder.has_weights and _quantised(folder):
+        return Problem(f"{WEIGHTS} beside an int8 graph: a folder has one answer")
+    if folder.has_weights or _quantised(folder):
+        return None
+    return Problem(f"no {WEIGHTS}")
+
+
+def _pickles(folder: ModelFolder) -> Problem | None:
+    found = sorted(path.name for path in folder.path.iterdir() if path.is_file() and _PICKLES.match(path.name))
+    return Problem(", ".join(found)) if found else None
+
+
+def _weight_names(folder: ModelFolder) -> Problem | None:
+    shapes = _shapes(folder)
+    if not shapes:
+        return None
+    odd = [name for name in shapes if "lora_" in name or "modules_to_save" in name or name.startswith("base_model.")]
+    if odd:
+        return Problem(f"{odd[0]}, an adapter's name")
+    heads = {name: shape for name, shape in shapes.items() if name.partition(".")[0] in ("classifier", "score")}
+    if folder.decoder and list(heads) != ["score.weight"]:
+        return Problem(f"head: {_shown(sorted(heads)) if heads else 'none'}")
+    last = [shape for name, shape in heads.items() if name.endswith("weight")]
+    return None if any(shape[0] == 1 for shape in last) else Problem(f"no head of one output in {_shown(sorted(heads))}")
+
+
+def _adapter(folder: ModelFolder) -> Problem | None:
+    return Problem("adapter_config.json") if (folder.path / "adapter_config.json").is_file() else None
+
+
+def _fast_tokenizer(folder: ModelFolder) -> Problem | None:
+    from tokenizers import Tokenizer
+
+    path = folder.path / TOKENIZER
+    if not path.is_file():
+        return Problem("no tokenizer.json")
+    try:
+        Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no class of its own
+        return Problem(f"tokenizer.json: {str(error).strip().splitlines()[0]}")
+    return None
+
+
+def _tokenizer_class(folder: ModelFolder) -> Problem | None:
+    named = folder.tokenizer_config.get("tokenizer_class")
+    if named == "TokenizersBackend":
+        return Problem("tokenizer_class: TokenizersBackend, which transformers 4 does not know")
+    if "extra_special_tokens" in folder.tokenizer_config and not folder.tokenizer_config["extra_special_tokens"]:
+        return Problem("extra_special_tokens: an empty list, at which transformers 4 stops")
+    return None
+
+
+def _length(folder: ModelFolder) -> Problem | None:
+    told, limit = folder.max_tokens, folder.positions
+    if told is None:
+        return Problem(f"model_max_length: {_shown(folder.tokenizer_config.get('model_max_length'))}")
+    if limit is not None and told > limit:
+        return Problem(f"model_max_length: {told}, positions: {limit}")
+    return None
+
+
+def _separators(folder: ModelFolder) -> Problem | None:
+    pair = folder.pair
+    if not folder.tokenizer or {"$A", "$B"} - set(pair):
+        return None
+    first, second = sorted((pair.index("$A"), pair.index("$B")))
+    return None if second - first > 1 else Problem(f"a pair is {' '.join(pair)}")
+
+
+def _chat_template(folder: ModelFolder) -> Problem | None:
+    beside = (folder.path / "chat_template.jinja").is_file()
+    return Problem("a chat template") if beside or folder.tokenizer_config.get("chat_template") else None
+
+
+def _rope(folder: ModelFolder) -> Problem | None:
+    rope = folder.config.get("rope_parameters")
+    if not isinstance(rope, dict) or "rope_theta" not in rope:
+        return None
+    if folder.config.get("rope_theta") == rope["rope_theta"]:
+        return None
+    return Problem(f"rope_theta: {_shown(folder.config.get('rope_theta'))}, rope_parameters: {_shown(rope)}")
+
+
+def _modules(folder: ModelFolder) -> Problem | None:
+    if not (folder.path / "modules.json").is_file():
+        return None
+    try:
+        modules = json.loads((folder.path / "modules.json").read_text(encoding="utf-8"))
+        if len(modules) != 1:
+            return Problem(f"{len(modules)} modules in modules.json")
+        told = json.loads((folder.path / "sentence_bert_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        return Problem(f"modules.json, but {type(error).__name__} on reading it or sentence_bert_config.json")
+    if "max_seq_length" in told:
+        return None
+    return Problem("modules.json, but no max_seq_length in sentence_bert_config.json")
+
+
+def _card(folder: ModelFolder) -> Problem | None:
+    from distill.export.plain_files import card_entries
+
+    if not (folder.path / CARD).is_file():
+        return Problem("no README.md")
+    entries = card_entries(folder.path)
+    told = {key: entries.get(key) for key in ("pipeline_tag", "library_name")}
+    good = told == {"pipeline_tag": "text-ranking", "library_name": "sentence-transformers"}
+    return None if good else Problem(_shown(told))
+
+
+def _parity(folder: ModelFolder) -> Problem | None:
+    try:
+        read_parity(folder.path / PARITY)
+    except ModelError as error:
+        return Problem(str(error))
+    return None
+
+
+def _facts(folder: ModelFolder) -> Problem | None:
+    facts = export_facts(folder)
+    told = {key: facts.get(key) for key in ("target", "activation", "max_tokens")}
+    if told["target"] not in ("hf", "onnx", "onnx-int8"):
+        return Problem(f"export.json: target {_shown(told['target'])}")
+    if told["target"] == "hf" and folder.has_graph:
+        return Problem(f"export.json: target hf, but {GRAPH} is there")
+    entry = folder.config.get("sentence_transformers")
+    named = entry.get("activation_fn") if isinstance(entry, dict) else None
+    if named in ACTIVATIONS and told["activation"] != named:
+        return Problem(f"export.json: activation {_shown(told['activation'])}, config.json: {_shown(named)}")
+    if folder.max_tokens is not None and told["max_tokens"] != folder.max_tokens:
+        limit = folder.positions
+        if limit is None or folder.max_tokens <= limit:
+            return Problem(f"export.json: max_tokens {told['max_tokens']}, tokenizer: {folder.max_tokens}")
+    return None
+
+
+def _token_ids(folder: ModelFolder) -> dict[str, int]:
+    model = folder.tokenizer.get("model", {}).get("vocab", {})
+    known = dict(model) if isinstance(model, dict) else {row[0]: number for number, row in enumerate(model)}
+    return known | {token["content"]: token["id"] for token in folder.tokenizer.get("added_tokens", [])}
+
+
+def _shapes(folder: ModelFolder) -> dict[str, list[int]]:
+    """Shape of each tensor by name, from the files' heads."""
+    from safetensors import SafetensorError, safe_open
+
+    found: dict[str, list[int]] = {}
+    for path in _weight_files(folder):
+        try:
+            with safe_open(path, "np") as tensors:
+                found |= {name: list(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return {}
+    return found
+
+
+def _weight_files(folder: ModelFolder) -> Iterable[str]:
+    index = folder.path / WEIGHTS_INDEX
+    if not index.is_file():
+        return [str(folder.path / WEIGHTS)] if (folder.path / WEIGHTS).is_file() else []
+    names = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
+    return [str(folder.path / name) for name in dict.fromkeys(names)]
+
+
+_AGAIN = "export the model again with `distill export`"
+RULES: tuple[Rule, ...] = (
+    Rule("architecture", "one name that ends in ForSequenceClassification: that and one label make it a re-ranker",
+         "save it as a sequence classifier (AutoModelForSequenceClassification)", _architecture),
+    Rule("one-label", "exactly one entry in id2label, written out", "set id2label to {\"0\": \"LABEL_0\"}", _one_label),
+    Rule("label-names", "label2id the inverse of id2label", "set label2id to {\"LABEL_0\": 0}", _label_names),
+    Rule("pad-token-id", "a whole number: text-embeddings-inference reads no other, transformers batches with no other",
+         "set pad_token_id in config.json to the padding token's id", _padding_id),
+    Rule("pad-token", "a padding token whose id is the configuration's", "set pad_token in tokenizer_config.json, and its "
+         "id in config.json", _padding_token),
+    Rule("positions", "a positive whole number", "set max_position_embeddings in config.json", _positions),
+    Rule("problem-type", "none: vLLM would return raw logits for regression", "take problem_type out of config.json",
+         _problem_type),
+    Rule("activation", f"activation_fn {IDENTITY} or {SIGMOID}: sentence-transformers 4 to 6 and vLLM read it here alone",
+         'put {"activation_fn": ..., "version": "4.1.0"} into config.json as sentence_transformers', _activation),
+    Rule("old-activation", "none beside the entry that newer versions read",
+         "take sbert_ce_default_activation_function out of config.json", _old_activation),
+    Rule("sigmoid-ties", "scores that do not tie at the top", "export with --activation logit", _ties),
+    Rule("custom-code", "none: no server runs it unasked", "fold the code's layers into a classifier of transformers'",
+         _custom_code),
+    Rule("weights", f"{WEIGHTS}, or an int8 graph and no weights", _AGAIN, _weights),
+    Rule("no-pickles", "safetensors only: opening a pickle runs its code", "remove the file, or convert it", _pickles),
+    Rule("weight-names", "transformers' own names and a head of one output, for a decoder one linear `score`",
+         "merge adapters (merge_and_unload) and save the classifier", _weight_names),
+    Rule("no-adapter", "merged weights: servers load no adapter by themselves", "merge it (merge_and_unload)", _adapter),
+    Rule("fast-tokenizer", "a tokenizer.json that the tokenizers library reads", "save a fast tokenizer", _fast_tokenizer),
+    Rule("tokenizer-class", "what transformers 4 knows too, as sentence-transformers 4 and 5 and most servers run on it",
+         f"{_AGAIN}, or set tokenizer_class to PreTrainedTokenizerFast", _tokenizer_class),
+    Rule("max-length", "model_max_length the trained length, at most the model's positions",
+         "set model_max_length in tokenizer_config.json", _length),
+    Rule("pair-separators", "something between query and document in the tokenizer's pair post-processor",
+         "export with --pair-template, the text that it was trained with", _separators),
+    Rule("chat-template", "none: sentence-transformers would render pairs with it, other servers would not",
+         "take the chat template out of the tokenizer", _chat_template),
+    Rule("rope-theta", "rope_theta as in rope_parameters: transformers 4 reads it alone, and takes 10,000 without a word",
+         "write rope_theta into config.json", _rope),
+    Rule("modules", "no modules.json, or one module and max_seq_length in sentence_bert_config.json",
+         "remove modules.json: sentence-transformers loads the plain folder", _modules),
+    Rule("model-card", "a README.md with pipeline_tag text-ranking and library_name sentence-transformers", _AGAIN, _card),
+    Rule("parity-file", f"{PARITY} with pairs and their finite fp32 logits", _AGAIN, _parity),
+    Rule("export-file", "export.json that agrees with the folder", _AGAIN, _facts),
+)  # fmt: skip
