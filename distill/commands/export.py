@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,7 +44,9 @@ app = typer.Typer(cls=_ModelOrCheck, help="A re-ranker as a folder for other ser
 
 @app.command(_MODEL)
 def export(
-    model: Annotated[str, typer.Argument(help="a student's folder, or any cross-encoder with one label: folder, hub id")],
+    model: Annotated[
+        str, typer.Argument(help="a student's folder, or any cross-encoder with one label: folder, hub id")
+    ],
     out: Annotated[Path, typer.Option(help="folder to write; must not exist")],
     target: Annotated[Form, typer.Option(help="form of the folder")] = Form.HF,
     collection: Annotated[Path | None, typer.Option(help="BEIR folder with the texts of --run")] = None,
@@ -60,9 +63,9 @@ def export(
     pair_template: Annotated[
         str | None, typer.Option(help="text that a decoder was trained with, holding {query} and {document}")
     ] = None,
-    min_tau: Annotated[float, typer.Option(help="int8: least Kendall tau-b with fp32", min=0, max=1)] = 0.9,
+    min_tau: Annotated[float, typer.Option(help="int8: least Kendall tau-b with fp32", min=0, max=1)] = 0.87,
     min_overlap: Annotated[float, typer.Option(help="int8: least overlap of the top 10", min=0, max=1)] = 0.9,
-    max_ndcg_loss: Annotated[float, typer.Option(help="int8: most nDCG@10 lost, by its 95 % interval", min=0)] = 0.01,
+    max_ndcg_loss: Annotated[float, typer.Option(help="int8: most nDCG@10 lost, by its 95 % interval", min=0)] = 0.02,
     force: Annotated[bool, typer.Option(help="write an int8 graph unjudged, or that its gate refuses")] = False,
 ) -> None:
     """Write a re-ranker as other servers load it, load it again with each library here, and compare the scores.
@@ -70,7 +73,7 @@ def export(
     `distill export check FOLDER` examines such a folder; a model in a folder called check is ./check.
     """
     from distill.commands.export_displays import print_export
-    from distill.export.folder import ExportRequest, export_model, refuse_at_once
+    from distill.export.folder import ExportRequest, export_model, fp32_graph, refuse_at_once
     from distill.export.gate import GateLimits
     from distill.export.model_folder import read_model_folder
     from distill.export.pairs import BUILT_IN, spread_pairs
@@ -81,9 +84,11 @@ def export(
     chosen = BUILT_IN[:pairs] if real is None else spread_pairs(real.texts(), pairs)
     limits = GateLimits(min_tau, min_overlap, max_ndcg_loss)
     judged = real.spread(lists) if real else None
-    request = ExportRequest(target.value, out, chosen, judged, limits, force)  # type: ignore[arg-type]
+    request = ExportRequest(target.value, out, chosen, judged, limits, force)
     refuse_at_once(request)
-    refuse_impossible(read_model_folder(local_folder(model)), request.target, intended or [])
+    folder = read_model_folder(local_folder(model))
+    refuse_impossible(folder, request.target, intended or [])
+    request = replace(request, graph=fp32_graph(folder))
     report = export_model(open_source(model, activation, pair_template), request)
     print_export(Console(), report)
 

@@ -29,7 +29,9 @@ def print_export(console: Console, report: ExportReport) -> None:
     for note in report.notes:
         console.print(f"  note: {escape(note)}", highlight=False, soft_wrap=True)
     if report.graph_difference is not None:
-        shown = f"  fp32 graph beside the model, padded on either side: largest difference {report.graph_difference:.1e}"
+        shown = (
+            f"  fp32 graph beside the model, padded on either side: largest difference {report.graph_difference:.1e}"
+        )
         console.print(shown, highlight=False, soft_wrap=True)
     if report.gate is not None:
         console.print(f"  int8 beside fp32: {report.gate.summary()}", highlight=False, soft_wrap=True)

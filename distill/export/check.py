@@ -5,13 +5,27 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from distill.errors import ModelError
+from distill.export.graph_rules import GRAPH_RULES
 from distill.export.model_folder import ACTIVATIONS, ModelFolder, read_model_folder
 from distill.export.parity import PARITY, LoaderParity, compare_loaders, read_parity
-from distill.export.rules import Finding, examine, export_facts
+from distill.export.rules import RULES, Rule, export_facts
 from distill.export.servers import TARGETS, Verdict, verdicts
+
+State = Literal["pass", "fail", "warn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says of a folder; ``came`` and ``repair`` are empty where it passed."""
+
+    rule: str
+    state: State
+    came: str
+    accepted: str
+    repair: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,10 @@ class CheckReport:
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON values; figures that are not numbers are null."""
         rows = [
-            {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+            {
+                key: None if isinstance(value, float) and not math.isfinite(value) else value
+                for key, value in row.items()
+            }
             for row in map(asdict, self.parity)
         ]
         return {
@@ -70,6 +87,18 @@ def check_folder(path: Path) -> CheckReport:
         reading=_reading(folder),
         servers=verdicts(folder, target) if target in TARGETS else [],
     )
+
+
+def examine(folder: ModelFolder) -> list[Finding]:
+    """What every rule says of the folder, the graph's rules last."""
+    return [_apply(rule, folder) for rule in (*RULES, *GRAPH_RULES)]
+
+
+def _apply(rule: Rule, folder: ModelFolder) -> Finding:
+    problem = rule.check(folder)
+    if problem is None:
+        return Finding(rule.name, "pass", "", rule.accepted, "")
+    return Finding(rule.name, "warn" if problem.warning else "fail", problem.came, rule.accepted, rule.repair)
 
 
 def _has_pairs(folder: ModelFolder) -> bool:

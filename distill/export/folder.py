@@ -15,14 +15,14 @@ from typing import Any
 from distill.collections.files import whole_folder
 from distill.errors import ModelError
 from distill.export.gate import GateLimits, GateReport, judge
-from distill.export.model_folder import ACTIVATIONS, GRAPH, read_model_folder
+from distill.export.model_folder import ACTIVATIONS, GRAPH, ModelFolder, read_model_folder
 from distill.export.pairs import Pair, RealLists
 from distill.export.parity import PARITY, LoaderParity, compare_loaders, write_parity
 from distill.export.plain_files import write_card, write_model_files
+from distill.export.rules import EXPORT, export_facts
 from distill.export.servers import TARGETS, Target, Verdict, verdicts
 from distill.export.source import Source
 
-EXPORT = "export.json"
 MOST_LISTS = 100
 _VERSIONS = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript", "onnxruntime")
 
@@ -119,6 +119,11 @@ def refuse_at_once(request: ExportRequest) -> None:
         )
 
 
+def fp32_graph(folder: ModelFolder) -> Path | None:
+    """The graph of a folder that was exported to `onnx`, which need not be written a second time; None elsewhere."""
+    return folder.path / GRAPH if folder.has_graph and export_facts(folder).get("target") == "onnx" else None
+
+
 def _model_scores(source: Source, pairs: Sequence[Pair]) -> list[float]:
     from students.scoring import Reranker
 
@@ -128,7 +133,7 @@ def _model_scores(source: Source, pairs: Sequence[Pair]) -> list[float]:
 
 def _write_graphs(source: Source, folder: Path, request: ExportRequest) -> tuple[float, GateReport | None]:
     """Write the target's graph; its difference to the model in fp32, and the gate's figures."""
-    from distill.export.graph import compare_graph, write_graph
+    from distill.export.graph import TOLERANCE, compare_graph, write_graph
 
     graph = folder / GRAPH
     graph.parent.mkdir()
@@ -137,6 +142,8 @@ def _write_graphs(source: Source, folder: Path, request: ExportRequest) -> tuple
     else:
         shutil.copyfile(request.graph, graph)
         difference = compare_graph(source.model, graph)
+        if not difference <= TOLERANCE:
+            raise ModelError(f"{request.graph}: this graph is not the model's, its logits differ by {difference:.1e}")
     if request.target == "onnx":
         return difference, None
     return difference, _quantise(folder, request)
@@ -154,9 +161,7 @@ def _quantise(folder: Path, request: ExportRequest) -> GateReport | None:
     if request.lists is None:
         return None
     after = _graph_scores(folder, request.lists)
-    report = judge(
-        request.lists.scored(before), request.lists.scored(after), request.lists.qrels, request.limits
-    )
+    report = judge(request.lists.scored(before), request.lists.scored(after), request.lists.qrels, request.limits)
     if not report.passed and not request.force:
         raise ModelError(
             f"the int8 graph changes rankings too much and is not written: {'; '.join(report.failures)} "
@@ -200,9 +205,7 @@ def _write_facts(
     (folder / EXPORT).write_text(text + "\n", encoding="utf-8")
 
 
-def _card_body(
-    source: Source, request: ExportRequest, gate: GateReport | None, servers: Sequence[Verdict]
-) -> str:
+def _card_body(source: Source, request: ExportRequest, gate: GateReport | None, servers: Sequence[Verdict]) -> str:
     lines = [
         f"Exported by `distill export --target {request.target}`; `distill export check FOLDER` checks it again.",
         "",

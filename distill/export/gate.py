@@ -22,11 +22,15 @@ class GateLimits:
         tau_b: least mean Kendall's tau-b.
         overlap: least mean share of the first ten documents in common.
         ndcg_loss: most nDCG@10 that may be lost, at the lower end of the difference's 95 % interval.
+
+    The defaults part what was measured on 40 lists of WikiQA with the quickstart's encoder: one scale a matrix lost .012
+    and .043 of nDCG@10 at tau-b .84; one scale a channel lost nothing that could be seen (.004, gained .001) at tau-b .91
+    and overlap .94. A tau-b of .87 leaves 93.5 % of all pairs of documents in their order.
     """
 
-    tau_b: float = 0.9
+    tau_b: float = 0.87
     overlap: float = 0.9
-    ndcg_loss: float = 0.01
+    ndcg_loss: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)

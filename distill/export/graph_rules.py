@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.export.model_folder import GRAPH, ModelFolder
-from distill.export.rules import _AGAIN, Problem, Rule, export_facts
+from distill.export.rules import AGAIN, Problem, Rule, export_facts
 from distill.export.servers import GRAPH_LIMIT
 
 _INT64 = 7  # onnx.TensorProto.INT64
@@ -117,14 +117,14 @@ def _loaded(path: Path, changed: int, size: int) -> Any:
 
 
 GRAPH_RULES: tuple[Rule, ...] = (
-    Rule("graph-file", f"{GRAPH} and no other graph: servers look for this name, and a folder has one answer", _AGAIN,
+    Rule("graph-file", f"{GRAPH} and no other graph: servers look for this name, and a folder has one answer", AGAIN,
          _graph_file),
     Rule("graph-size", "below 2 GiB, as one file can hold no more", "export with --target hf", _graph_size),
-    Rule("graph-readable", "one ONNX file with all its weights", _AGAIN, _graph_readable),
+    Rule("graph-readable", "one ONNX file with all its weights", AGAIN, _graph_readable),
     Rule("graph-inputs", "int64 inputs of free batch and length: input_ids, attention_mask, and token_type_ids where the "
-         "model has token types", _AGAIN, _graph_inputs),
-    Rule("graph-output", "one output, logits [batch, 1]", _AGAIN, _graph_output),
-    Rule("graph-kind", "int8 operations in an int8 export alone", _AGAIN, _graph_kind),
+         "model has token types", AGAIN, _graph_inputs),
+    Rule("graph-output", "one output, logits [batch, 1]", AGAIN, _graph_output),
+    Rule("graph-kind", "int8 operations in an int8 export alone", AGAIN, _graph_kind),
     Rule("gate", "an int8 graph that was judged by real lists and passed", "export with --collection and --run, or "
          "--pairs-file; where it fails, use --target onnx", _gate),
 )  # fmt: skip

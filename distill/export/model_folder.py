@@ -138,7 +138,9 @@ def reads_token_types(config: dict[str, Any]) -> bool:
 def positions(config: dict[str, Any]) -> int | None:
     """Most tokens that a model of this configuration has positions for; None where there is no end to them."""
     told = config.get("max_position_embeddings")
-    if not isinstance(told, int) or (config.get("relative_attention") and not config.get("position_biased_input", True)):
+    if not isinstance(told, int) or (
+        config.get("relative_attention") and not config.get("position_biased_input", True)
+    ):
         return None
     if config.get("model_type") in _POSITIONS_AFTER_PADDING:
         return told - int(config.get("pad_token_id") or 0) - 1

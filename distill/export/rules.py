@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from distill.errors import ModelError
 from distill.export.model_folder import (
@@ -22,7 +22,6 @@ from distill.export.model_folder import (
 )
 from distill.export.parity import PARITY, read_parity
 
-State = Literal["pass", "fail", "warn"]
 EXPORT = "export.json"
 _PICKLES = re.compile(r".*\.(bin|pt|pth|pkl|ckpt)$")
 
@@ -53,31 +52,6 @@ class Rule:
     accepted: str
     repair: str
     check: Check
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a rule says of a folder; ``came`` and ``repair`` are empty where it passed."""
-
-    rule: str
-    state: State
-    came: str
-    accepted: str
-    repair: str
-
-
-def examine(folder: ModelFolder) -> list[Finding]:
-    """What every rule says of the folder, in the order of `RULES`."""
-    from distill.export.graph_rules import GRAPH_RULES
-
-    return [_apply(rule, folder) for rule in (*RULES, *GRAPH_RULES)]
-
-
-def _apply(rule: Rule, folder: ModelFolder) -> Finding:
-    problem = rule.check(folder)
-    if problem is None:
-        return Finding(rule.name, "pass", "", rule.accepted, "")
-    return Finding(rule.name, "warn" if problem.warning else "fail", problem.came, rule.accepted, rule.repair)
 
 
 def export_facts(folder: ModelFolder) -> dict[str, Any]:
@@ -194,7 +168,9 @@ def _weight_names(folder: ModelFolder) -> Problem | None:
     if folder.decoder and list(heads) != ["score.weight"]:
         return Problem(f"head: {_shown(sorted(heads)) if heads else 'none'}")
     last = [shape for name, shape in heads.items() if name.endswith("weight")]
-    return None if any(shape[0] == 1 for shape in last) else Problem(f"no head of one output in {_shown(sorted(heads))}")
+    return (
+        None if any(shape[0] == 1 for shape in last) else Problem(f"no head of one output in {_shown(sorted(heads))}")
+    )
 
 
 def _adapter(folder: ModelFolder) -> Problem | None:
@@ -334,7 +310,7 @@ def _weight_files(folder: ModelFolder) -> Iterable[str]:
     return [str(folder.path / name) for name in dict.fromkeys(names)]
 
 
-_AGAIN = "export the model again with `distill export`"
+AGAIN = "export the model again with `distill export`"
 RULES: tuple[Rule, ...] = (
     Rule("architecture", "one name that ends in ForSequenceClassification: that and one label make it a re-ranker",
          "save it as a sequence classifier (AutoModelForSequenceClassification)", _architecture),
@@ -354,14 +330,14 @@ RULES: tuple[Rule, ...] = (
     Rule("sigmoid-ties", "scores that do not tie at the top", "export with --activation logit", _ties),
     Rule("custom-code", "none: no server runs it unasked", "fold the code's layers into a classifier of transformers'",
          _custom_code),
-    Rule("weights", f"{WEIGHTS}, or an int8 graph and no weights", _AGAIN, _weights),
+    Rule("weights", f"{WEIGHTS}, or an int8 graph and no weights", AGAIN, _weights),
     Rule("no-pickles", "safetensors only: opening a pickle runs its code", "remove the file, or convert it", _pickles),
     Rule("weight-names", "transformers' own names and a head of one output, for a decoder one linear `score`",
          "merge adapters (merge_and_unload) and save the classifier", _weight_names),
     Rule("no-adapter", "merged weights: servers load no adapter by themselves", "merge it (merge_and_unload)", _adapter),
     Rule("fast-tokenizer", "a tokenizer.json that the tokenizers library reads", "save a fast tokenizer", _fast_tokenizer),
     Rule("tokenizer-class", "what transformers 4 knows too, as sentence-transformers 4 and 5 and most servers run on it",
-         f"{_AGAIN}, or set tokenizer_class to PreTrainedTokenizerFast", _tokenizer_class),
+         f"{AGAIN}, or set tokenizer_class to PreTrainedTokenizerFast", _tokenizer_class),
     Rule("max-length", "model_max_length the trained length, at most the model's positions",
          "set model_max_length in tokenizer_config.json", _length),
     Rule("pair-separators", "something between query and document in the tokenizer's pair post-processor",
@@ -372,7 +348,7 @@ RULES: tuple[Rule, ...] = (
          "write rope_theta into config.json", _rope),
     Rule("modules", "no modules.json, or one module and max_seq_length in sentence_bert_config.json",
          "remove modules.json: sentence-transformers loads the plain folder", _modules),
-    Rule("model-card", "a README.md with pipeline_tag text-ranking and library_name sentence-transformers", _AGAIN, _card),
-    Rule("parity-file", f"{PARITY} with pairs and their finite fp32 logits", _AGAIN, _parity),
-    Rule("export-file", "export.json that agrees with the folder", _AGAIN, _facts),
+    Rule("model-card", "a README.md with pipeline_tag text-ranking and library_name sentence-transformers", AGAIN, _card),
+    Rule("parity-file", f"{PARITY} with pairs and their finite fp32 logits", AGAIN, _parity),
+    Rule("export-file", "export.json that agrees with the folder", AGAIN, _facts),
 )  # fmt: skip

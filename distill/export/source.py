@@ -155,7 +155,9 @@ def _load(folder: ModelFolder, name: str) -> tuple[Any, Any]:
         raise ModelError(f"{name}: transformers cannot load it: {reason}") from None
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise ModelError(f"{name}: its weights lack {missing}, so its scores would be chance; train the classifier first")
+        raise ModelError(
+            f"{name}: its weights lack {missing}, so its scores would be chance; train the classifier first"
+        )
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(f"{name}: its tokenizer is not a fast one (tokenizer.json), which servers need")
     return model.eval(), tokenizer
@@ -170,7 +172,9 @@ def _set_padding(model: Any, tokenizer: Any, folder: ModelFolder, name: str, not
         others = [tokenizer.eos_token, tokenizer.bos_token, tokenizer.unk_token]
         free = [token for token in [token, *others] if token is not None and token != folder.pair[-1]]
         if not free:
-            raise ModelError(f"{name}: no token that could pad; set pad_token in its tokenizer to one that ends no pair")
+            raise ModelError(
+                f"{name}: no token that could pad; set pad_token in its tokenizer to one that ends no pair"
+            )
         tokenizer.pad_token = free[0]
         notes.append(f"it had no padding token, so no server could have scored two pairs at once; now {free[0]!r}")
     if model.config.pad_token_id != tokenizer.pad_token_id:
