@@ -23,7 +23,8 @@ def print_export(console: Console, report: ExportReport) -> None:
     """What was written, how it scores, and who can load it."""
     pairs = report.parity[0].pairs if report.parity else 0
     console.print(
-        f"{escape(str(report.out))}: {report.target}, {report.bytes / 2**20:.0f} MiB, {report.seconds:.0f} s; {pairs} pairs",
+        f"{escape(str(report.out))}: {report.target}, {report.bytes / 2**20:.0f} MiB, {report.seconds:.0f} s; "
+        f"{pairs} pairs",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     for note in report.notes:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distill.errors import ModelError
+from distill.export.config_rules import CONFIG_RULES
+from distill.export.file_rules import FILE_RULES
 from distill.export.graph_rules import GRAPH_RULES
 from distill.export.model_folder import ACTIVATIONS, ModelFolder, read_model_folder
 from distill.export.parity import PARITY, LoaderParity, compare_loaders, read_parity
-from distill.export.rules import RULES, Rule, export_facts
+from distill.export.rules import Rule, export_facts
 from distill.export.servers import TARGETS, Verdict, verdicts
 
 State = Literal["pass", "fail", "warn"]
@@ -91,7 +93,7 @@ def check_folder(path: Path) -> CheckReport:
 
 def examine(folder: ModelFolder) -> list[Finding]:
     """What every rule says of the folder, the graph's rules last."""
-    return [_apply(rule, folder) for rule in (*RULES, *GRAPH_RULES)]
+    return [_apply(rule, folder) for rule in (*CONFIG_RULES, *FILE_RULES, *GRAPH_RULES)]
 
 
 def _apply(rule: Rule, folder: ModelFolder) -> Finding:

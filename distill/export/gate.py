@@ -23,9 +23,9 @@ class GateLimits:
         overlap: least mean share of the first ten documents in common.
         ndcg_loss: most nDCG@10 that may be lost, at the lower end of the difference's 95 % interval.
 
-    The defaults part what was measured on 40 lists of WikiQA with the quickstart's encoder: one scale a matrix lost .012
-    and .043 of nDCG@10 at tau-b .84; one scale a channel lost nothing that could be seen (.004, gained .001) at tau-b .91
-    and overlap .94. A tau-b of .87 leaves 93.5 % of all pairs of documents in their order.
+    The defaults part what was measured on 40 lists of WikiQA with the quickstart's encoder: one scale a matrix lost
+    .012 and .043 of nDCG@10 at tau-b .84; one scale a channel lost nothing that could be seen (.004, gained .001) at
+    tau-b .91 and overlap .94. A tau-b of .87 leaves 93.5 % of all pairs of documents in their order.
     """
 
     tau_b: float = 0.87
@@ -78,8 +78,8 @@ class GateReport:
         if self.difference is None:
             return f"{shown}; no judgments"
         return (
-            f"{shown}; nDCG@10 {self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}] from {self.ndcg_fp32:.4f} over "
-            f"{self.judged} judged lists"
+            f"{shown}; nDCG@10 {self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}] from {self.ndcg_fp32:.4f} "
+            f"over {self.judged} judged lists"
         )
 
 
@@ -107,7 +107,7 @@ def judge(fp32: Run, quantised: Run, qrels: Qrels, limits: GateLimits) -> GateRe
     ]
     if contrast is not None and contrast.low < -limits.ndcg_loss:
         failures.append(
-            f"nDCG@10 {contrast.difference:+.4f}, and down to {contrast.low:+.4f} at the lower end of its 95 % interval, "
+            f"nDCG@10 {contrast.difference:+.4f}, down to {contrast.low:+.4f} at the lower end of its 95 % interval, "
             f"below -{limits.ndcg_loss}"
         )
     if found.queries < FEWEST_LISTS:

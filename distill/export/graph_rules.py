@@ -121,8 +121,8 @@ GRAPH_RULES: tuple[Rule, ...] = (
          _graph_file),
     Rule("graph-size", "below 2 GiB, as one file can hold no more", "export with --target hf", _graph_size),
     Rule("graph-readable", "one ONNX file with all its weights", AGAIN, _graph_readable),
-    Rule("graph-inputs", "int64 inputs of free batch and length: input_ids, attention_mask, and token_type_ids where the "
-         "model has token types", AGAIN, _graph_inputs),
+    Rule("graph-inputs", "int64 inputs of free batch and length: input_ids, attention_mask, and token_type_ids where "
+         "the model has token types", AGAIN, _graph_inputs),
     Rule("graph-output", "one output, logits [batch, 1]", AGAIN, _graph_output),
     Rule("graph-kind", "int8 operations in an int8 export alone", AGAIN, _graph_kind),
     Rule("gate", "an int8 graph that was judged by real lists and passed", "export with --collection and --run, or "

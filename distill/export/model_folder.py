@@ -1,4 +1,4 @@
-"""What a re-ranker's folder is, read from its JSON files and file names alone, as servers decide before they load it."""
+"""What a re-ranker's folder is, read from its JSON files and file names alone, as servers do before they load it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs that an export is checked with: the user's own, or a few in several languages so that any model can be tried."""
+"""Pairs that an export is checked with: the user's own, or a few in several languages for trying any model."""
 
 from __future__ import annotations
 
@@ -13,33 +13,50 @@ from distill.collections.files import numbered_lines
 Pair = tuple[str, str]
 
 BUILT_IN: tuple[Pair, ...] = (
-    ("how to descale a kettle", "Fill the kettle with equal parts of water and white vinegar, boil it, let it stand for "
-     "an hour and rinse it twice."),
-    ("how to descale a kettle", "The kettle was first made of copper; whistling models were sold from the 1920s on."),
-    ("python remove duplicates keep order", "dict.fromkeys(items) keeps the first of each and remembers their order, so "
-     "list(dict.fromkeys(items)) has no duplicates."),
-    ("python remove duplicates keep order", "Pythons swallow their prey whole; order Squamata, family Pythonidae."),
-    ("error 0x80070005 access denied", "0x80070005 means that the account may not write there. Run the installer as an "
-     "administrator, or give the folder's users write permission."),
-    ("visa needed for norway from india", "Citizens of India need a Schengen visa to enter Norway; apply at the earliest "
-     "six months before the journey."),
-    ("m3 socket head screw torque", "For an M3 screw of class 8.8 about 1.2 Nm; with threads in plastic far less."),
-    ("best time to prune apple trees", "Cranberries grow in acid bogs and are harvested by flooding the field."),
-    ("겨울철 수도관 동파 예방 방법", "영하의 날씨에는 수도꼭지를 조금 열어 물을 흐르게 하고, 계량기함을 헌 옷으로 채워 주세요."),
-    ("겨울철 수도관 동파 예방 방법", "서울의 지하철은 1974년에 처음 개통되었으며 지금은 아홉 개 이상의 노선이 있다."),
-    ("Kündigungsfrist Mietwohnung Mieter", "Mieter können mit einer Frist von drei Monaten kündigen, gleich wie lange sie "
-     "schon in der Wohnung leben."),
-    ("Kündigungsfrist Mietwohnung Mieter", "Zürich liegt am unteren Ende des Zürichsees, beiderseits der Limmat."),
-    ("comment enlever une tache de vin rouge", "Tamponnez la tache sans frotter, couvrez-la de sel fin, puis lavez le "
-     "tissu à l'eau froide."),
-    ("requisitos para renovar el pasaporte", "Lleve el pasaporte anterior, una fotografía reciente y el justificante del "
-     "pago de la tasa; la cita se pide por internet."),
-    ("requisitos para renovar el pasaporte", "El flamenco nació en Andalucía y une el cante, el toque y el baile."),
-    ("新幹線 荷物 サイズ 制限", "三辺の合計が160cmを超える荷物は、特大荷物スペースつき座席の予約が必要です。"),
-    ("如何给室内植物浇水", "先用手指摸土,表面两厘米干了再浇;冬天浇水要少,盆底不要积水。"),
-    ("طريقة تنظيف شاشة الحاسوب", "أطفئ الشاشة أولاً ثم امسحها بقطعة قماش ناعمة مبللة قليلاً بالماء، دون ضغط."),
-    ("c", "C is a language of the year 1972 <script>if (a && b) {}</script> with {braces}, 100% \"quotes\" and\ttabs."),
-    ("long documents", "A document of many words is cut to what the model reads, on every server alike. " * 40),
+    ("how to descale a kettle",
+     "Fill the kettle with equal parts of water and white vinegar, boil it, let it stand for an hour and rinse it "
+     "twice."),
+    ("how to descale a kettle",
+     "The kettle was first made of copper; whistling models were sold from the 1920s on."),
+    ("python remove duplicates keep order",
+     "dict.fromkeys(items) keeps the first of each and remembers their order, so list(dict.fromkeys(items)) has "
+     "no duplicates."),
+    ("python remove duplicates keep order",
+     "Pythons swallow their prey whole; order Squamata, family Pythonidae."),
+    ("error 0x80070005 access denied",
+     "0x80070005 means that the account may not write there. Run the installer as an administrator, or give the "
+     "folder's users write permission."),
+    ("visa needed for norway from india",
+     "Citizens of India need a Schengen visa to enter Norway; apply at the earliest six months before the journey."),
+    ("m3 socket head screw torque",
+     "For an M3 screw of class 8.8 about 1.2 Nm; with threads in plastic far less."),
+    ("best time to prune apple trees",
+     "Cranberries grow in acid bogs and are harvested by flooding the field."),
+    ("겨울철 수도관 동파 예방 방법",
+     "영하의 날씨에는 수도꼭지를 조금 열어 물을 흐르게 하고, 계량기함을 헌 옷으로 채워 주세요."),
+    ("겨울철 수도관 동파 예방 방법",
+     "서울의 지하철은 1974년에 처음 개통되었으며 지금은 아홉 개 이상의 노선이 있다."),
+    ("Kündigungsfrist Mietwohnung Mieter",
+     "Mieter können mit einer Frist von drei Monaten kündigen, gleich wie lange sie schon in der Wohnung leben."),
+    ("Kündigungsfrist Mietwohnung Mieter",
+     "Zürich liegt am unteren Ende des Zürichsees, beiderseits der Limmat."),
+    ("comment enlever une tache de vin rouge",
+     "Tamponnez la tache sans frotter, couvrez-la de sel fin, puis lavez le tissu à l'eau froide."),
+    ("requisitos para renovar el pasaporte",
+     "Lleve el pasaporte anterior, una fotografía reciente y el justificante del pago de la tasa; la cita se pide "
+     "por internet."),
+    ("requisitos para renovar el pasaporte",
+     "El flamenco nació en Andalucía y une el cante, el toque y el baile."),
+    ("新幹線 荷物 サイズ 制限",
+     "三辺の合計が160cmを超える荷物は、特大荷物スペースつき座席の予約が必要です。"),
+    ("如何给室内植物浇水",
+     "先用手指摸土,表面两厘米干了再浇;冬天浇水要少,盆底不要积水。"),
+    ("طريقة تنظيف شاشة الحاسوب",
+     "أطفئ الشاشة أولاً ثم امسحها بقطعة قماش ناعمة مبللة قليلاً بالماء، دون ضغط."),
+    ("c",
+     "C is a language of the year 1972 <script>if (a && b) {}</script> with {braces}, 100% \"quotes\" and\ttabs."),
+    ("long documents",
+     "A document of many words is cut to what the model reads, on every server alike. " * 40),
 )  # fmt: skip
 """Twenty pairs of our own writing: six languages besides English, four scripts, a long and a very short text."""
 

@@ -1,4 +1,4 @@
-"""Scores that travel with a folder, and each loader compared with them: what servers return must be what was trained."""
+"""Scores that travel with a folder, and each loader beside them: servers must return what was trained."""
 
 from __future__ import annotations
 

@@ -210,8 +210,8 @@ def _set_pair(tokenizer: Any, folder: ModelFolder, name: str, template: str | No
         )
     if not _separated(folder.pair):
         notes.append(
-            "its tokenizer joins query and document with nothing between; where it was trained with a prompt, pass that "
-            "as --pair-template, or no server will score as its makers did"
+            "its tokenizer joins query and document with nothing between; where it was trained with a prompt, pass "
+            "that as --pair-template, or no server will score as its makers did"
         )
 
 
