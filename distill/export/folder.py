@@ -14,7 +14,7 @@ from typing import Any
 
 from distill.collections.files import whole_folder
 from distill.errors import ModelError
-from distill.export.gate import GateLimits, GateReport, judge
+from distill.export.gate import GateError, GateLimits, GateReport, judge
 from distill.export.model_folder import ACTIVATIONS, GRAPH, ModelFolder, read_model_folder
 from distill.export.pairs import Pair, RealLists
 from distill.export.parity import PARITY, LoaderParity, compare_loaders, write_parity
@@ -81,8 +81,9 @@ def export_model(source: Source, request: ExportRequest) -> ExportReport:
     """Write the folder in full or not at all, load it with everything that can, and compare the scores.
 
     Raises:
-        ModelError: ``out`` exists, the model cannot be had in this form, the gate refuses the int8 graph, or a loader
-            does not score as the model does; nothing is written.
+        GateError: the int8 graph changes rankings too much; nothing is written.
+        ModelError: ``out`` exists, the model cannot be had in this form, or a loader does not score as the model does;
+            nothing is written.
     """
     refuse_at_once(request)
     started = time.perf_counter()
@@ -163,7 +164,7 @@ def _quantise(folder: Path, request: ExportRequest) -> GateReport | None:
     after = _graph_scores(folder, request.lists)
     report = judge(request.lists.scored(before), request.lists.scored(after), request.lists.qrels, request.limits)
     if not report.passed and not request.force:
-        raise ModelError(
+        raise GateError(
             f"the int8 graph changes rankings too much and is not written: {'; '.join(report.failures)} "
             f"({report.summary()}); use --target onnx, or --force to write it all the same"
         )

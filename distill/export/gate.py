@@ -6,12 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distill.collections.collection import Qrels, Run
+from distill.errors import ModelError
 from distill.evaluation.agreement import agreement
 from distill.evaluation.comparison import Contrast, compare
 
 MEASURE = "nDCG@10"
 FEWEST_LISTS = 10
 """Fewer lists than this say nothing about a ranking, whatever they say."""
+
+
+class GateError(ModelError):
+    """A quantised model that changes rankings more than its limits allow."""
 
 
 @dataclass(frozen=True, slots=True)
