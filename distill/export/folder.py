@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -200,10 +200,18 @@ def _write_facts(
         "graph_difference": difference,
         "gate": None if gate is None else gate.to_json(),
         "notes": list(source.notes),
-        "versions": {name: version(name) for name in _VERSIONS},
+        "versions": {name: found for name in _VERSIONS if (found := _version(name))},
     }
     text = json.dumps(facts, indent=2, ensure_ascii=True, allow_nan=True)
     (folder / EXPORT).write_text(text + "\n", encoding="utf-8")
+
+
+def _version(package: str) -> str | None:
+    """Its version; None where it is not installed, as the hf target needs no ONNX package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _card_body(source: Source, request: ExportRequest, gate: GateReport | None, servers: Sequence[Verdict]) -> str:

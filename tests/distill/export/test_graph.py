@@ -48,6 +48,10 @@ FAMILIES = {
 }  # fmt: skip
 # an export takes 7 to 15 seconds of a core, so the rest is tried where there is time
 QUICK = ["RoBERTa", "Mistral"]
+SLOW = [
+    pytest.mark.slow,
+    pytest.mark.skipif("'slow' not in config.getoption('-m')", reason="a quarter of a minute each; run with -m slow"),
+]
 SHAPES = [(1, 1), (1, 2), (1, 64), (2, 9), (7, 63), (33, 17)]
 
 
@@ -75,9 +79,7 @@ def padded(side, rows, tokens, padding):
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
-@pytest.mark.parametrize(
-    "family", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
-)
+@pytest.mark.parametrize("family", [name if name in QUICK else pytest.param(name, marks=SLOW) for name in FAMILIES])
 def test_the_graph_of_each_family_scores_as_the_model_does(family, tmp_path):
     model = model_of(family)
     path = tmp_path / "model.onnx"
