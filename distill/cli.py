@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -27,6 +28,7 @@ from distill.commands.run import run
 from distill.commands.terms import terms
 from distill.commands.train import app as train
 from distill.errors import ModelError, RecipeError
+from distill.missing_packages import install_advice
 from labeling import LabelingError
 from students import StudentError
 from teachers.errors import TeacherError
@@ -70,8 +72,17 @@ def main() -> None:
         errors.print("interrupted; run the same command again, what it has finished on disk is not done twice")
         sys.exit(130)
     except _NAMED_ERRORS as error:
-        errors.print("[red]error:[/red]", escape(str(error)), highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _stop(errors, str(error))
+    except ModuleNotFoundError as error:
+        advice = install_advice(error)
+        if advice is None:
+            raise
+        _stop(errors, advice)
+
+
+def _stop(errors: Console, message: str) -> NoReturn:
+    errors.print("[red]error:[/red]", escape(message), highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def _share_the_processor() -> None:

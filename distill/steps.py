@@ -28,7 +28,7 @@ from distill.models import ModelReference
 from distill.progress import Advance
 from distill.recipe import DocstringCollection, Recipe
 from distill.report.training_curves import CURVES, write_curves
-from distill.stages import evaluation, labels, students, teacher
+from distill.stages import evaluation, labels, rankers, students, teacher
 from distill.stages.candidates import pre_ranked, top
 from distill.stages.judge_sources import TeacherSource
 from distill.stages.label_engines import open_engine
@@ -152,7 +152,7 @@ def fit_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
 def pre_rank(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Rank the first stage's whole lists of the queries to be labelled by the light model."""
     lists = top(run.first_stage, run.plan.label, run.recipe.first_stage.depth)
-    ranked = students.rerank(str(run.recipe.labels.pre_ranker), run.collection, lists, advance)
+    ranked = rankers.rerank(str(run.recipe.labels.pre_ranker), run.collection, lists, advance)
     write_run(ranked, folder / RUN, tag=run.recipe.name)
     return {"queries": len(ranked), "summary": f"{len(ranked)} lists ranked again by {run.recipe.labels.pre_ranker}"}
 

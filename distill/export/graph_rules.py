@@ -108,11 +108,10 @@ def _graph(folder: ModelFolder) -> Any:
 @lru_cache(maxsize=1)
 def _loaded(path: Path, changed: int, size: int) -> Any:
     import onnx
-    from google.protobuf.message import DecodeError
 
     try:
         return onnx.load(path, load_external_data=False).graph
-    except (DecodeError, OSError, ValueError):
+    except Exception:  # protobuf's own error among others
         return None
 
 

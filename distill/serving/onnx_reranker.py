@@ -100,7 +100,11 @@ class OnnxReranker:
         for row, encoding in enumerate(encodings):
             count = len(encoding.ids)
             place = slice(shape[1] - count, None) if self.folder.pads_left else slice(count)
-            columns = {"input_ids": encoding.ids, "token_type_ids": encoding.type_ids, "attention_mask": 1}
+            columns: dict[str, Any] = {
+                "input_ids": encoding.ids,
+                "token_type_ids": encoding.type_ids,
+                "attention_mask": 1,
+            }
             for name, array in features.items():
                 array[row, place] = columns[name]
         return features

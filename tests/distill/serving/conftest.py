@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,17 +43,22 @@ class LogitsOf(nn.Module):
 
 
 def write_graph(folder: Path) -> None:
-    """`onnx/model.onnx` for the weights in the folder: an exporter for tests, of one example pair."""
-    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
-    example = AutoTokenizer.from_pretrained(folder)(["the cat"] * 2, ["sat on the mat"] * 2, return_tensors="pt")
+    """`onnx/model.onnx` for the weights in the folder.
+
+    By torch's older exporter: it takes a third of a second, the one that `distill export` uses takes twelve.
+    """
+    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    example = tokenizer(["the cat"] * 2, ["sat on the mat", "mat"], padding=True, return_tensors="pt")
     names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in example]
     (folder / "onnx").mkdir()
-    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=64)}
-    torch.onnx.export(
-        LogitsOf(model, names), tuple(example[name] for name in names), folder / "onnx" / "model.onnx",
-        input_names=names, output_names=["logits"], dynamic_shapes=((sizes,) * len(names),),
-        dynamo=True, external_data=False, verbose=False,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            LogitsOf(model, names).eval(), tuple(example[name] for name in names), folder / "onnx" / "model.onnx",
+            input_names=names, output_names=["logits"], opset_version=18, dynamo=False,
+            dynamic_axes={"logits": {0: "batch"}, **{name: {0: "batch", 1: "length"} for name in names}},
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
