@@ -127,7 +127,7 @@ def exported(
             out = tmp_path_factory.mktemp("exported") / f"{kind}-{target}"
             graph = give(kind, "onnx") / "onnx" / "model.onnx" if target == "onnx-int8" else None
             request = ExportRequest(target, out, BUILT_IN, real_lists, force=True, graph=graph)
-            export_model(open_source(str(student(kind))), request)
+            export_model(open_source(str(student(kind)), activation="logit"), request)
             made[kind, target] = out
         return made[kind, target]
 
