@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ _SECTION = "## Deployment"
 # transformers 5 writes the first name for tokenizers of no class of their own; version 4 knows the second alone, and
 # so does version 5
 _NEW_CLASS, _KNOWN_CLASS = "TokenizersBackend", "PreTrainedTokenizerFast"
+_SENTENCE_PIECES = ("sentencepiece.bpe.model", "spiece.model", "spm.model")
+_ELASTICSEARCH_FAMILIES = frozenset({
+    "bert", "distilbert", "electra", "mobilebert", "mpnet", "roberta", "xlm-roberta", "bart", "squeezebert",
+})  # fmt: skip
 _NEW_KEYS = ("backend", "is_local", "local_files_only")
 
 
@@ -33,7 +38,8 @@ def write_model_files(source: Source, folder: Path, weights: bool) -> None:
     _write_json(folder / CONFIG, _plain_config(json.loads((folder / CONFIG).read_text(encoding="utf-8"))))
     path = folder / TOKENIZER_CONFIG
     _write_json(path, _plain_tokenizer_config(json.loads(path.read_text(encoding="utf-8"))))
-    _write_vocabulary(folder)
+    if source.model.config.model_type in _ELASTICSEARCH_FAMILIES:
+        _write_vocabulary(source.folder.path, folder)
 
 
 def write_card(source: Source, folder: Path, name: str, body: str) -> None:
@@ -94,14 +100,24 @@ def _plain_tokenizer_config(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in _NEW_KEYS}
 
 
-def _write_vocabulary(folder: Path) -> None:
-    """Write ``vocab.txt`` for a WordPiece tokenizer: eland reads slow tokenizers, which have no other file."""
+def _write_vocabulary(source: Path, folder: Path) -> None:
+    """Write the files of slow tokenizers, which eland reads: ``vocab.txt``, or ``vocab.json`` and ``merges.txt``.
+
+    A SentencePiece model cannot be made out of ``tokenizer.json``; it is taken along where the source has one.
+    """
+    for name in _SENTENCE_PIECES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
     model = json.loads((folder / TOKENIZER).read_text(encoding="utf-8"))["model"]
-    if model.get("type") != "WordPiece":
-        return
-    words = sorted(model["vocab"], key=model["vocab"].__getitem__)
-    if [model["vocab"][word] for word in words] == list(range(len(words))) and not any("\n" in word for word in words):
-        (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    if model.get("type") == "WordPiece":
+        words = sorted(model["vocab"], key=model["vocab"].__getitem__)
+        whole = [model["vocab"][word] for word in words] == list(range(len(words)))
+        if whole and not any("\n" in word for word in words):
+            (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    elif model.get("type") == "BPE":
+        _write_json(folder / "vocab.json", model["vocab"])
+        merges = (merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"])
+        (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{m}\n" for m in merges), encoding="utf-8")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

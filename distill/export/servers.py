@@ -109,6 +109,8 @@ def _elasticsearch(folder: ModelFolder, target: Target) -> Reason:
         return _DECODER_BY_PAIR
     if str(tokenizer).removesuffix("Fast") not in _ELASTICSEARCH_TOKENIZERS:
         return f"the tokenizer {tokenizer}; it has its own form of {', '.join(sorted(_ELASTICSEARCH_TOKENIZERS))}"
+    if "XLMRoberta" in str(tokenizer) and not (folder.path / "sentencepiece.bpe.model").is_file():
+        return "no sentencepiece.bpe.model: eland reads XLM-R's tokenizer from it; put it into the model's folder"
     return _needs_standard_pair(folder)
 
 

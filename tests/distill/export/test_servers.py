@@ -41,7 +41,7 @@ JAVA = {"opensearch", "vespa"}
     [
         ("bert", BERT_PAIR, "BertTokenizer", TORCH | {"tei", "elasticsearch"},
          TORCH | JAVA | {"tei", "elasticsearch", "onnxruntime"}, JAVA | {"tei", "infinity", "onnxruntime"}),
-        ("xlm-roberta", ROBERTA_PAIR, "XLMRobertaTokenizer", TORCH | {"tei", "elasticsearch"},
+        ("roberta", ROBERTA_PAIR, "RobertaTokenizer", TORCH | {"tei", "elasticsearch"},
          TORCH | {"tei", "elasticsearch", "opensearch", "onnxruntime"},
          {"tei", "infinity", "opensearch", "onnxruntime"}),
         # a tokenizer of its own: not for Elasticsearch
@@ -53,7 +53,7 @@ JAVA = {"opensearch", "vespa"}
          JAVA | {"tei", "infinity", "onnxruntime"}),
         ("qwen3", PROMPT_PAIR, "Qwen2Tokenizer", TORCH, TORCH | {"onnxruntime"}, {"infinity", "onnxruntime"}),
     ],
-    ids=["BERT", "XLM-R", "ModernBERT", "DistilBERT", "decoder"],
+    ids=["BERT", "RoBERTa", "ModernBERT", "DistilBERT", "decoder"],
 )  # fmt: skip
 def test_who_can_load_what(model_type, pair, tokenizer, hf, onnx, int8, tmp_path):
     read = folder(tmp_path, model_type, pair, tokenizer)
@@ -68,6 +68,10 @@ def test_reasons_name_what_stands_in_the_way(tmp_path):
     reordered = {**BERT_PAIR, "pair": [BERT_PAIR["pair"][i] for i in (0, 3, 2, 1, 4)]}
     encoder = folder(tmp_path, "bert", reordered, "BertTokenizer")
     assert "the pair template [CLS] document [SEP] query [SEP]" in SERVERS["vespa"].refusal(encoder, "onnx")
+    xlm_r = folder(tmp_path, "xlm-roberta", ROBERTA_PAIR, "XLMRobertaTokenizer")
+    assert "no sentencepiece.bpe.model" in SERVERS["elasticsearch"].refusal(xlm_r, "hf")
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(b"")
+    assert SERVERS["elasticsearch"].refusal(xlm_r, "hf") is None
     custom = folder(tmp_path, "bert", BERT_PAIR, "MyTokenizer")
     assert "the tokenizer MyTokenizer" in SERVERS["elasticsearch"].refusal(custom, "hf")
 
