@@ -93,6 +93,11 @@ class ModelFolder:
         return _pair(self.tokenizer.get("post_processor") or {}) or ["$A", "$B"]
 
     @property
+    def tells_documents_by_type(self) -> bool:
+        """Whether the tokenizer gives the document's tokens type 1, as BERT's own does."""
+        return _document_type(self.tokenizer.get("post_processor") or {}) == 1
+
+    @property
     def has_weights(self) -> bool:
         """Whether torch could load it."""
         return any((self.path / name).is_file() for name in (WEIGHTS, WEIGHTS_INDEX))
@@ -145,6 +150,16 @@ def positions(config: dict[str, Any]) -> int | None:
     if config.get("model_type") in _POSITIONS_AFTER_PADDING:
         return told - int(config.get("pad_token_id") or 0) - 1
     return told
+
+
+def _document_type(processor: dict[str, Any]) -> int:
+    kind = processor.get("type")
+    if kind == "Sequence":
+        return max((_document_type(part) for part in processor.get("processors", [])), default=0)
+    if kind == "TemplateProcessing":
+        pieces = [piece["Sequence"] for piece in processor["pair"] if "Sequence" in piece]
+        return next((int(piece.get("type_id", 0)) for piece in pieces if piece["id"] == "B"), 0)
+    return int(kind == "BertProcessing")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _elasticsearch(folder: ModelFolder, target: Target) -> Reason:
         return f"the tokenizer {tokenizer}; it has its own form of {', '.join(sorted(_ELASTICSEARCH_TOKENIZERS))}"
     if "XLMRoberta" in str(tokenizer) and not (folder.path / "sentencepiece.bpe.model").is_file():
         return "no sentencepiece.bpe.model: eland reads XLM-R's tokenizer from it; put it into the model's folder"
-    return _needs_standard_pair(folder)
+    return _needs_own_types(folder)
 
 
 def _opensearch(folder: ModelFolder, target: Target) -> Reason:
@@ -125,6 +125,12 @@ def _vespa(folder: ModelFolder, target: Target) -> Reason:
         return _DECODER_BY_PAIR
     if len(folder.pair) == 6:
         return f"the pair template {' '.join(folder.pair)}: its rank features put one separator between two texts"
+    return _needs_own_types(folder)
+
+
+def _needs_own_types(folder: ModelFolder) -> Reason:
+    if folder.reads_token_types and not folder.tells_documents_by_type:
+        return "query and document have the same token type, and it gives the document type 1"
     return _needs_standard_pair(folder)
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import ModelError
-from distill.export.model_folder import ACTIVATIONS, IDENTITY, SIGMOID, ModelFolder, positions, read_model_folder
+from distill.export.model_folder import (
+    ACTIVATIONS,
+    IDENTITY,
+    SIGMOID,
+    ModelFolder,
+    positions,
+    read_model_folder,
+    reads_token_types,
+)
 
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _PLAIN_MODULES = frozenset({
@@ -67,6 +75,7 @@ def open_source(name: str, activation: str = "keep", pair_template: str | None =
     _set_padding(model, tokenizer, folder, name, notes)
     _set_length(model, tokenizer, folder, notes)
     _set_pair(tokenizer, folder, name, pair_template, notes)
+    _set_token_types(model, tokenizer, folder, notes)
     return Source(folder, name, model, tokenizer, chosen, tuple(notes))
 
 
@@ -213,6 +222,26 @@ def _set_pair(tokenizer: Any, folder: ModelFolder, name: str, template: str | No
             "its tokenizer joins query and document with nothing between; where it was trained with a prompt, pass "
             "that as --pair-template, or no server will score as its makers did"
         )
+
+
+def _set_token_types(model: Any, tokenizer: Any, folder: ModelFolder, notes: list[str]) -> None:
+    """Where transformers hands the model no token types, keep servers that read them off the tokenizer from doing so."""
+    if not reads_token_types(model.config.to_dict()) or "token_type_ids" in tokenizer.model_input_names:
+        return
+    if not folder.tells_documents_by_type:
+        return
+    from tokenizers.processors import TemplateProcessing
+
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in folder.pair if not token.startswith("$")}
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=[f"{piece}:0" for piece in folder.pair[: folder.pair.index("$B")]],
+        pair=[f"{piece}:0" for piece in folder.pair],
+        special_tokens=list(ids.items()),
+    )
+    notes.append(
+        "its tokenizer numbers the document's tokens by type, but hands no types over, so it was trained without; other "
+        "servers would have read them, now they are all 0"
+    )
 
 
 def _separated(pair: Sequence[str]) -> bool:

@@ -96,7 +96,7 @@ def test_int8_is_smaller_holds_no_weights_and_ranks_alike(exported):
     folder, fp32 = exported("encoder", "onnx-int8"), exported("encoder", "onnx")
     assert not read_model_folder(folder).has_weights
     size, before = ((place / "onnx" / "model.onnx").stat().st_size for place in (folder, fp32))
-    assert size < 0.6 * before
+    assert size < 0.7 * before  # of so small a model half is no weights
     gate = json.loads((folder / "export.json").read_text())["gate"]
     assert gate["lists"] == 12 and gate["documents"] == 180 and gate["judged"] == 12
     assert gate["tau_b"] > 0.8

@@ -12,7 +12,7 @@ from distill.export.servers import SERVERS, TARGETS, refuse_impossible, verdicts
 
 BERT_PAIR = {"type": "TemplateProcessing", "pair": [
     {"SpecialToken": {"id": "[CLS]"}}, {"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "[SEP]"}},
-    {"Sequence": {"id": "B"}}, {"SpecialToken": {"id": "[SEP]"}},
+    {"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]"}},
 ]}  # fmt: skip
 ROBERTA_PAIR = {"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2]}
 PROMPT_PAIR = {"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type": "TemplateProcessing", "pair": [
@@ -22,7 +22,8 @@ PROMPT_PAIR = {"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type"
 
 
 def folder(tmp_path, model_type, pair, tokenizer_class):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    config = {"model_type": model_type, "type_vocab_size": 2 if model_type == "bert" else 0}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "tokenizer.json").write_text(json.dumps({"post_processor": pair}))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": tokenizer_class}))
     return read_model_folder(tmp_path)
@@ -68,6 +69,11 @@ def test_reasons_name_what_stands_in_the_way(tmp_path):
     reordered = {**BERT_PAIR, "pair": [BERT_PAIR["pair"][i] for i in (0, 3, 2, 1, 4)]}
     encoder = folder(tmp_path, "bert", reordered, "BertTokenizer")
     assert "the pair template [CLS] document [SEP] query [SEP]" in SERVERS["vespa"].refusal(encoder, "onnx")
+    plain = {**BERT_PAIR, "pair": [{"Sequence": {"id": "B"}} if "Sequence" in piece and piece["Sequence"]["id"] == "B"
+                                   else piece for piece in BERT_PAIR["pair"]]}  # fmt: skip
+    untyped = folder(tmp_path, "bert", plain, "BertTokenizer")
+    assert "the same token type" in SERVERS["vespa"].refusal(untyped, "onnx")
+    assert SERVERS["opensearch"].refusal(untyped, "onnx") is None
     xlm_r = folder(tmp_path, "xlm-roberta", ROBERTA_PAIR, "XLMRobertaTokenizer")
     assert "no sentencepiece.bpe.model" in SERVERS["elasticsearch"].refusal(xlm_r, "hf")
     (tmp_path / "sentencepiece.bpe.model").write_bytes(b"")
