@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -13,11 +14,10 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from distill.collections.collection import DataError
-from distill.commands import data, labels, recipes, teacher
+from distill.commands import data, export, labels, recipes, teacher
 from distill.commands.compare import compare
 from distill.commands.counterfactual import counterfactual
 from distill.commands.evaluate import evaluate
-from distill.commands.export import export
 from distill.commands.first_stage import first_stage
 from distill.commands.interleave import interleave
 from distill.commands.label import label
@@ -28,6 +28,7 @@ from distill.commands.run import run
 from distill.commands.terms import terms
 from distill.commands.train import app as train
 from distill.errors import ModelError, RecipeError
+from distill.missing_packages import install_advice
 from labeling import LabelingError
 from students import StudentError
 from teachers.errors import TeacherError
@@ -55,7 +56,7 @@ app.command()(latency)
 app.command()(report)
 app.command()(interleave)
 app.command()(counterfactual)
-app.command()(export)
+app.add_typer(export.app, name="export")
 
 # Errors that name a user's file, key or model; anything else is a fault of ours and keeps its traceback.
 _NAMED_ERRORS = (DataError, RecipeError, ModelError, TeacherError, LabelingError, StudentError)
@@ -72,8 +73,17 @@ def main() -> None:
         errors.print("interrupted; run the same command again, what it has finished on disk is not done twice")
         sys.exit(130)
     except _NAMED_ERRORS as error:
-        errors.print("[red]error:[/red]", escape(str(error)), highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _stop(errors, str(error))
+    except ModuleNotFoundError as error:
+        advice = install_advice(error)
+        if advice is None:
+            raise
+        _stop(errors, advice)
+
+
+def _stop(errors: Console, message: str) -> NoReturn:
+    errors.print("[red]error:[/red]", escape(message), highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def _share_the_processor() -> None:

@@ -12,10 +12,11 @@ class BiEncoder:
     Args:
         model: a folder or hub id that `SentenceTransformer` loads.
         device: such as "cuda"; the first accelerator, or the processor, where None.
+        dtype: number type of the weights, such as "float32" or "bfloat16".
     """
 
-    def __init__(self, model: str | Path, device: str | None = None) -> None:
-        self._encoder = SentenceTransformer(str(model), device=device)
+    def __init__(self, model: str | Path, device: str | None = None, dtype: str = "float32") -> None:
+        self._encoder = SentenceTransformer(str(model), device=device, model_kwargs={"dtype": dtype})
 
     def score_pairs(self, query: str, documents: Sequence[str]) -> list[float]:
         """Cosine of each document, in [-1, 1], in the order given."""
@@ -28,7 +29,7 @@ class BiEncoder:
             return [[] for _ in lists]
         vectors = self._encoder.encode(
             texts, normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False
-        )
+        ).float()
         row = {text: number for number, text in enumerate(texts)}
         return [
             (vectors[[row[document] for document in documents]] @ vectors[row[query]]).tolist() if documents else []

@@ -1,35 +1,142 @@
-"""Opens what can re-rank; apart from training, whose libraries take twice the memory that scoring needs."""
+"""Opens what can re-rank, by the libraries that it takes and no others, and ranks candidate lists with it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol, get_args
 
+from distill.collections.collection import Collection, Run
 from distill.errors import ModelError
 from distill.models import ModelReference, load_config
-from students.scoring import Reranker
+from distill.progress import Advance
+from distill.serving.graph_file import GRAPH, holds_graph_alone
+from distill.stages.candidates import scored, texts
 
-if TYPE_CHECKING:
-    from students.bi_encoder import BiEncoder
+Backend = Literal["auto", "torch", "onnx"]
+NumberType = Literal["float32", "bfloat16", "float16"]
 
 
-def open_ranker(reference_text: str, device: str | None = None) -> Reranker | BiEncoder:
-    """A cross-encoder if the model classifies sequences, else a sentence-transformers bi-encoder.
+class Ranker(Protocol):
+    """A cross-encoder of torch or ONNX Runtime, or a bi-encoder."""
+
+    def score_pairs(self, query: str, documents: Sequence[str]) -> list[float]:
+        """One score per document, higher is better, in the order given."""
+        ...
+
+    def score_many(self, lists: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        """One list of scores for each (query, documents)."""
+        ...
+
+    def count_tokens(self, query: str, documents: Sequence[str]) -> int:
+        """Tokens that scoring these pairs sends through the model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RankerReference:
+    """A model with what runs it, as one word: ``./folder``, ``onnx:./folder``, ``bfloat16:./folder``.
 
     Args:
-        reference_text: see `ModelReference.parse`.
-        device: such as "cuda"; the first accelerator, or the processor, where None.
+        model: see `ModelReference.parse`.
+        backend: ``auto`` takes ONNX Runtime for a folder with a graph and no weights, or where torch is not installed,
+            and torch for the rest.
+        dtype: of torch's weights; a graph holds its own.
+    """
+
+    model: str
+    backend: Backend = "auto"
+    dtype: NumberType = "float32"
+
+    @classmethod
+    def parse(cls, text: str) -> RankerReference:
+        """Read ``[onnx:|torch:|float32:|bfloat16:|float16:]MODEL``; a number type means torch."""
+        prefix, colon, model = text.partition(":")
+        # a path may begin so itself
+        if not colon or Path(text).exists():
+            return cls(text)
+        if prefix in ("onnx", "torch"):
+            return cls(model, backend=prefix)  # type: ignore[arg-type]
+        if prefix in get_args(NumberType):
+            return cls(model, backend="torch", dtype=prefix)  # type: ignore[arg-type]
+        return cls(text)
+
+    def told(self, backend: Backend, dtype: NumberType | None) -> RankerReference:
+        """The same with what a command's options say.
+
+        Raises:
+            ModelError: the text and the options contradict each other.
+        """
+        if backend != "auto" and self.backend not in ("auto", backend):
+            raise ModelError(f"model {self.model!r} is asked for with {self.backend}, and --backend says {backend}")
+        if dtype is not None and self.dtype not in ("float32", dtype):
+            raise ModelError(f"model {self.model!r} is asked for in {self.dtype}, and --dtype says {dtype}")
+        asked = backend if backend != "auto" else self.backend
+        return replace(self, backend="torch" if asked == "auto" and dtype else asked, dtype=dtype or self.dtype)
+
+    def settled(self) -> RankerReference:
+        """The same with ``auto`` decided."""
+        if self.backend != "auto":
+            return self
+        folder = Path(self.model).expanduser()
+        graph = holds_graph_alone(folder) or ((folder / GRAPH).is_file() and importlib.util.find_spec("torch") is None)
+        return replace(self, backend="onnx" if graph else "torch")
+
+
+def open_ranker(reference: str | RankerReference, device: str | None = None, threads: int | None = None) -> Ranker:
+    """An exported graph, a cross-encoder if the model classifies sequences, or a sentence-transformers bi-encoder.
+
+    Args:
+        reference: see `RankerReference.parse`.
+        device: for torch, such as "cuda"; the first accelerator, or the processor, where None.
+        threads: of ONNX Runtime; see `OnnxReranker.load`.
+
+    Raises:
+        ModelError: the model cannot be found or loaded, or the device is not one of its backend.
+    """
+    found = RankerReference.parse(reference) if isinstance(reference, str) else reference
+    found = found.settled()
+    if found.backend == "torch":
+        return _torch_ranker(found, device)
+    if device not in (None, "cpu"):
+        raise ModelError(f"model {found.model!r}: an ONNX graph runs on the processor; --device {device!r} is torch's")
+    if found.dtype != "float32":
+        raise ModelError(f"model {found.model!r}: an ONNX graph has its own number type; {found.dtype} is torch's")
+    from distill.serving.onnx_reranker import OnnxReranker
+
+    return OnnxReranker.load(ModelReference.parse(found.model).location, threads=threads)
+
+
+def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Advance | None = None) -> Run:
+    """The run's candidates with the scores of what `open_ranker` opens.
 
     Raises:
         ModelError: the model cannot be found or loaded.
     """
-    reference = ModelReference.parse(reference_text)
+    ranker = open_ranker(str(model))
+    lists = texts(collection, run)
+    scores = []
+    for done, (query, documents) in enumerate(lists, start=1):
+        scores.append(ranker.score_pairs(query, documents))
+        if on_progress is not None:
+            on_progress(done, len(lists))
+    return scored(run, scores)
+
+
+def _torch_ranker(found: RankerReference, device: str | None) -> Ranker:
+    # before the model's configuration is asked for, which takes transformers
+    from students.scoring import Reranker
+
+    reference = ModelReference.parse(found.model)
     kinds = load_config(reference).architectures or [""]
     try:
         if kinds[0].endswith("ForSequenceClassification"):
-            return Reranker.load(reference.location, device=device)
+            return Reranker.load(reference.location, dtype=found.dtype, device=device)
         # a cross-encoder does without sentence-transformers: 260 MiB of memory less
         from students.bi_encoder import BiEncoder
 
-        return BiEncoder(reference.location, device)
+        return BiEncoder(reference.location, device, found.dtype)
     except (OSError, ValueError) as error:
-        raise ModelError(f"model {reference_text!r}: {str(error).strip().splitlines()[0]}") from error
+        raise ModelError(f"model {found.model!r}: {str(error).strip().splitlines()[0]}") from error

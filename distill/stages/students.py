@@ -1,4 +1,4 @@
-"""Trains a student from a model reference on label lists, and scores candidate lists with a trained one."""
+"""Trains a student from a model reference on label lists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from distill.collections.collection import Collection, Qrels, Run
 from distill.models import ModelReference, save_first_layers
 from distill.progress import Advance
 from distill.recipe import DecoderSection, EncoderSection
-from distill.stages.candidates import scored, texts
-from distill.stages.rankers import open_ranker
 from students.decoder import DecoderSettings, train_decoder
 from students.dev import DevList
 from students.encoder import EncoderSettings, train_encoder
@@ -65,22 +63,6 @@ def train_student(
         start = ModelReference.parse(section.start).location
         return train_encoder(start, lists, dev, EncoderSettings(**settings), out, report, origin)
     return _train_decoder(section, lists, dev, out, report, origin)
-
-
-def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Advance | None = None) -> Run:
-    """The run's candidates with a student's scores, or with those of another `open_ranker`.
-
-    Raises:
-        ModelError: the model cannot be found or loaded.
-    """
-    ranker = open_ranker(str(model))
-    lists = texts(collection, run)
-    scores = []
-    for done, (query, documents) in enumerate(lists, start=1):
-        scores.append(ranker.score_pairs(query, documents))
-        if on_progress is not None:
-            on_progress(done, len(lists))
-    return scored(run, scores)
 
 
 def _train_decoder(

@@ -19,7 +19,7 @@ from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import evaluate
 from distill.evaluation.statistics import mean_interval, paired_difference
 from distill.stages.candidates import answerable, top
-from distill.stages.students import rerank
+from distill.stages.rankers import rerank
 from students.encoder import EncoderSettings, train_encoder
 
 MEASURE = "nDCG@10"

@@ -21,7 +21,7 @@ from distill.collections.beir import read_beir
 from distill.models import ModelReference, save_first_layers
 from distill.recipe import ListSection
 from distill.stages.labels import training_lists
-from distill.stages.students import rerank
+from distill.stages.rankers import rerank
 from students.decoder import DecoderSettings, train_decoder
 from tests.benchmarks.ablation import MEASURE, Held, check_sizes, compared, cut_lists, held_lists
 from tests.benchmarks.teacher_variants import MODEL

@@ -21,7 +21,7 @@ from distill.collections.trec import ranking, read_run
 from distill.models import ModelReference
 from distill.recipe import ListSection
 from distill.stages.labels import training_lists
-from distill.stages.students import rerank
+from distill.stages.rankers import rerank
 from students.encoder import EncoderSettings
 from students.losses import LossName
 from tests.benchmarks.ablation import Held, check_sizes, compared, cut_lists, encoder_figure, held_lists

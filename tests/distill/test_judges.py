@@ -7,7 +7,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import ModelError
 from distill.stages.judges import cross_encoder_judge, generative_judge, with_reasons
-from distill.stages.students import open_ranker
+from distill.stages.rankers import open_ranker
 from labeling.judge import read_judgments
 from teachers.generative import GenerativeSettings
 from teachers.reasons import ReasonSettings

@@ -1,0 +1,68 @@
+"""Pairs to check with: those of ours, and those of files."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from distill.collections.collection import Collection, DataError, Document
+from distill.export.pairs import BUILT_IN, RealLists, lists_of, read_pairs, spread_pairs
+from distill.export.parity import read_parity, write_parity
+
+
+def test_the_built_in_pairs_are_twenty_in_several_scripts():
+    assert len(set(BUILT_IN)) == 20
+    scripts = {"latin": "a", "hangul": "수", "kana": "の", "han": "水", "arabic": "ا"}
+    for letter in scripts.values():
+        assert any(letter in query + document for query, document in BUILT_IN)
+
+
+def test_lines_of_one_query_are_a_list(tmp_path):
+    rows = [("a", "x"), ("b", "y"), ("a", "z"), ("a", "x")]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(json.dumps({"query": query, "document": document}) for query, document in rows))
+    assert read_pairs(path).texts() == [("a", ["x", "z", "x"]), ("b", ["y"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no pairs here"),
+        ("{", "pairs.jsonl:1: not JSON"),
+        ('{"query": "a", "document": "b"}\n{"query": "a", "text": "b"}', 'pairs.jsonl:2: a pair is {"query": TEXT'),
+        ('["a", "b"]', "pairs.jsonl:1: a pair is"),
+    ],
+)
+def test_what_is_no_pair_is_named_with_its_line(content, message, tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_pairs(path)
+
+
+def test_texts_of_any_kind_travel_in_the_parity_file(tmp_path):
+    hostile = ["</script>\0\x1b[31m", "\u202eabc", "{braces} [CLS]", "\ud800 half a character", '"quoted\n"']
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(json.dumps({"query": text, "document": text}) for text in hostile))
+    pairs = spread_pairs(read_pairs(path).texts(), 5)
+    assert pairs[3][0] == "? half a character"
+    write_parity(tmp_path / "parity.json", pairs, [1.0, 2.0, 3.0, 4.0, 5.5])
+    assert read_parity(tmp_path / "parity.json") == (pairs, [1.0, 2.0, 3.0, 4.0, 5.5])
+
+
+def test_a_run_s_lists_come_with_the_judgments_of_all_splits():
+    documents = {name: Document(name, "", f"text of {name}") for name in ("x", "y")}
+    qrels = {"train": {"a": {"x": 1}}, "test": {"a": {"y": 2}, "other": {"x": 1}}}
+    collection = Collection("c", documents, {"a": "query a", "b": "query b"}, qrels)
+    found = lists_of(collection, {"a": {"x": 2.0, "y": 1.0}, "b": {"y": 1.0}})
+    assert found.texts() == [("query a", ["text of x", "text of y"]), ("query b", ["text of y"])]
+    assert found.qrels == {"a": {"x": 1, "y": 2}}
+    assert found.scored([[0.5, 0.25], [4.0]]) == {"a": {"x": 0.5, "y": 0.25}, "b": {"y": 4.0}}
+
+
+def test_lists_are_spread_evenly():
+    lists = RealLists({f"q{n}": "" for n in range(25)}, {f"q{n}": {"d": ""} for n in range(25)}, {"q4": {}, "q3": {}})
+    assert list(lists.spread(10).documents) == [f"q{n}" for n in range(0, 25, 3)]
+    assert lists.spread(10).qrels == {"q3": {}}
+    assert len(lists.spread(25).documents) == 25
