@@ -13,11 +13,10 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from distill.collections.collection import DataError
-from distill.commands import data, labels, teacher
+from distill.commands import data, export, labels, teacher
 from distill.commands.compare import compare
 from distill.commands.counterfactual import counterfactual
 from distill.commands.evaluate import evaluate
-from distill.commands.export import export
 from distill.commands.first_stage import first_stage
 from distill.commands.interleave import interleave
 from distill.commands.label import label
@@ -54,7 +53,7 @@ app.command()(latency)
 app.command()(report)
 app.command()(interleave)
 app.command()(counterfactual)
-app.command()(export)
+app.add_typer(export.app, name="export")
 
 # Errors that name a user's file, key or model; anything else is a fault of ours and keeps its traceback.
 _NAMED_ERRORS = (DataError, RecipeError, ModelError, TeacherError, LabelingError, StudentError)

@@ -106,8 +106,13 @@ class LabelSection(JudgeSection, ListSection):
 
 
 class ExportSection(Section):
-    """How the exported folders are checked."""
+    """What is exported, and how it is checked."""
 
+    targets: tuple[Literal["hf", "onnx", "onnx-int8"], ...] = Field(
+        ("hf",),
+        description="forms of the exported folders: hf is always written, to model/; onnx and onnx-int8 go to folders "
+        "of their names; an int8 graph that changes rankings too much is left out, and the stage says so",
+    )
     pairs: PositiveInt = Field(20, description="pairs whose scores travel with the folder and are compared")
 
 

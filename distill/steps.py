@@ -17,14 +17,19 @@ from distill.collections.collection import Collection, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import candidate_recall
-from distill.export.folder import export_student, spread_pairs
+from distill.export.folder import MOST_LISTS, ExportReport, ExportRequest, export_model
+from distill.export.gate import GateError
+from distill.export.model_folder import GRAPH
+from distill.export.pairs import lists_of, spread_pairs
+from distill.export.servers import Target
+from distill.export.source import open_source
 from distill.first_stage import bm25_run
 from distill.models import ModelReference
 from distill.progress import Advance
 from distill.recipe import DocstringCollection, Recipe
 from distill.report.training_curves import CURVES, write_curves
 from distill.stages import evaluation, labels, students, teacher
-from distill.stages.candidates import pre_ranked, texts, top
+from distill.stages.candidates import pre_ranked, top
 from distill.stages.judge_sources import TeacherSource
 from distill.stages.label_engines import open_engine
 from distill.stages.roles import plan_queries
@@ -227,15 +232,50 @@ def exporter(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
     """The work of exporting the student ``name``."""
 
     def export(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
-        lists = texts(run.collection, run.candidates(run.plan.test))
-        shutil.rmtree(folder / MODEL, ignore_errors=True)
-        pairs = spread_pairs(lists, run.recipe.export.pairs)
-        parity = export_student(run.folder / name / MODEL, folder / MODEL, pairs)
-        largest = max(parity.cross_encoder, parity.transformers)
-        summary = f"{parity.pairs} pairs scored by CrossEncoder and transformers too, largest difference {largest:.1e}"
-        return {"parity": asdict(parity), "summary": summary}
+        section = run.recipe.export
+        lists = lists_of(run.collection, run.candidates(run.plan.test))
+        pairs, source = spread_pairs(lists.texts(), section.pairs), open_source(str(run.folder / name / MODEL))
+        written: dict[str, ExportReport] = {}
+        refused: list[str] = []
+        places: dict[Target, str] = {"hf": MODEL, "onnx": "onnx", "onnx-int8": "onnx-int8"}
+        for target, place in places.items():
+            shutil.rmtree(folder / place, ignore_errors=True)
+            if target not in ("hf", *section.targets):
+                continue
+            graph = folder / "onnx" / GRAPH if "onnx" in written else None
+            judged = lists.spread(MOST_LISTS)
+            request = ExportRequest(target, folder / place, pairs, judged, graph=graph)
+            try:
+                written[target] = export_model(source, request)
+            except GateError as error:
+                refused.append(f"{target} left out: {error}")
+        return _export_facts(written, refused)
 
     return export
+
+
+def _export_facts(written: Mapping[str, ExportReport], refused: list[str]) -> Facts:
+    rows = {found.loader: found for found in written["hf"].parity}
+    largest = {name: rows[loader].largest for name, loader in (("cross_encoder", "CrossEncoder"),
+                                                              ("transformers", "transformers"))}  # fmt: skip
+    count = rows["CrossEncoder"].pairs
+    shown = f"{count} pairs scored by CrossEncoder and transformers too, largest difference {max(largest.values()):.1e}"
+    others = [f"{target} {report.bytes / 2**20:.0f} MiB" for target, report in written.items() if target != "hf"]
+    return {
+        "parity": {"pairs": count, **largest},
+        "exports": {target: _export_row(report) for target, report in written.items()},
+        "refused": refused,
+        "summary": "; ".join([shown, *others, *refused]),
+    }
+
+
+def _export_row(report: ExportReport) -> dict[str, Any]:
+    return {
+        "bytes": report.bytes,
+        "seconds": report.seconds,
+        "graph_difference": report.graph_difference,
+        "gate": None if report.gate is None else report.gate.to_json(),
+    }
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """Batches of pairs by token budget: pairs of like length share a forward pass, so that little of it is padding."""
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
 
-import torch
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

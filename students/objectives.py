@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from students.batching import suitable_budget, token_batches
 from students.dataset import ListBatch, list_batch
 from students.losses import ListLoss, mean_over_lists
-from students.passages import best_of, cut, passages_of
+from students.passages import cut, passages_of
 from students.scoring_head import apply_scoring_head, check_family
 from students.term_control import TermControlLayer
 from students.term_matching import TokenSelection
@@ -176,3 +176,13 @@ def _last_hidden_state(backbone: nn.Module) -> Iterator[list[Tensor]]:
         yield states
     finally:
         hook.remove()
+
+
+def best_of(scores: Tensor, counts: Sequence[int]) -> Tensor:
+    """Best score of each document, (rows, documents); the gradient flows into its best passage alone.
+
+    Args:
+        scores: of all passages, (rows, passages), document after document.
+        counts: passages of each document.
+    """
+    return torch.stack([part.max(dim=1).values for part in scores.split(list(counts), dim=1)], dim=1)

@@ -1,12 +1,13 @@
-"""Long documents in passages: a document's score is that of its best passage (MaxP), in training and in scoring."""
+"""Long documents in passages: a document's score is that of its best passage (MaxP), in training and in scoring.
 
-from collections.abc import Sequence
-from itertools import groupby
+Free of torch and transformers: a server that has neither cuts by this module too.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
-from torch import Tensor
 
 CONFIG_KEY = "passages"
 """Where a student's `config.json` says how long documents are cut; libraries leave the key alone."""
@@ -42,31 +43,51 @@ def cut(tokenizer: Any, documents: Sequence[str], settings: PassageSettings | No
     Passages are texts, so that any server scores them as it scores documents.
 
     Args:
-        tokenizer: the student's fast tokenizer.
+        tokenizer: the student's fast tokenizer, or the `tokenizers.Tokenizer` in it, whose truncation is set.
         documents: texts.
         settings: see `PassageSettings`.
     """
     if settings is None or not documents:
         return [[document] for document in documents]
-    windows = tokenizer(
-        list(documents), add_special_tokens=False, truncation=True, max_length=settings.tokens, stride=settings.overlap,
-        return_overflowing_tokens=True, return_offsets_mapping=True,
-    )  # fmt: skip
-    owners = windows["overflow_to_sample_mapping"]
-    found = []
-    for document, group in groupby(range(len(owners)), key=owners.__getitem__):
-        spans = [windows["offset_mapping"][window] for window in group]
-        text = documents[document]
-        passages = [text[span[0][0] : span[-1][1]] for span in spans] if len(spans) > 1 else [text]
-        found.append(passages[: settings.most])
-    return found
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    windows = {
+        "max_length": settings.tokens, "stride": settings.overlap, "strategy": "longest_first", "direction": "right",
+    }  # fmt: skip
+    # compared first, as a tokenizer that another thread reads refuses to be changed
+    if backend.truncation != windows:
+        backend.enable_truncation(**windows)
+    if backend.padding is not None:
+        backend.no_padding()
+    encodings = backend.encode_batch(list(documents), add_special_tokens=False)
+    return [
+        [text[window.offsets[0][0] : window.offsets[-1][1]] for window in (encoding, *encoding.overflowing)]
+        [: settings.most]
+        if encoding.overflowing
+        else [text]
+        for text, encoding in zip(documents, encodings, strict=True)
+    ]  # fmt: skip
 
 
-def best_of(scores: Tensor, counts: Sequence[int]) -> Tensor:
-    """Best score of each document, (rows, documents); the gradient flows into its best passage alone.
+def best_passage_scores(
+    lists: Sequence[tuple[str, Sequence[str]]],
+    cut_documents: Callable[[list[str]], list[list[str]]],
+    score: Callable[[list[str], list[str]], Iterable[float]],
+) -> list[list[float]]:
+    """One list of scores for each (query, documents), in the order given; a document has its best passage's.
+
+    All pairs are scored in one call, so that many short lists cost no more than one long one.
 
     Args:
-        scores: of all passages, (rows, passages), document after document.
-        counts: passages of each document.
+        lists: queries with their documents.
+        cut_documents: gives each document's passages, at least one.
+        score: gives one score for each of the queries and the passages beside them.
     """
-    return torch.stack([part.max(dim=1).values for part in scores.split(list(counts), dim=1)], dim=1)
+    documents = list(chain.from_iterable(documents for _, documents in lists))
+    if not documents:
+        return [[] for _ in lists]
+    passages = cut_documents(documents)
+    owners = (query for query, documents in lists for _ in documents)
+    queries = [query for query, texts in zip(owners, passages, strict=True) for _ in texts]
+    scores = iter(score(queries, list(chain.from_iterable(passages))))
+    best = (max(next(scores) for _ in texts) for texts in passages)
+    return [[next(best) for _ in documents] for _, documents in lists]

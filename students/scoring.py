@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from students.batching import suitable_budget, token_batches
-from students.passages import cut, passages_of
+from students.passages import best_passage_scores, cut, passages_of
 
 
 class Reranker:
@@ -60,22 +60,17 @@ class Reranker:
 
         All pairs share their batches: many short lists cost no more than one long one.
         """
-        documents = list(chain.from_iterable(documents for _, documents in lists))
-        if not documents:
-            return [[] for _ in lists]
-        passages = cut(self.tokenizer, documents, self.passages)
-        owners = (query for query, documents in lists for _ in documents)
-        queries = [query for query, texts in zip(owners, passages, strict=True) for _ in texts]
-        scores = iter(self._scores(queries, list(chain.from_iterable(passages))))
-        best = (max(next(scores) for _ in texts) for texts in passages)
-        return [[next(best) for _ in documents] for _, documents in lists]
+        return best_passage_scores(lists, self._cut, self._scores)
 
     def count_tokens(self, query: str, documents: Sequence[str]) -> int:
         """Tokens of these pairs that `score_pairs` sends through the model, as they are cut, without padding."""
-        passages = list(chain.from_iterable(cut(self.tokenizer, list(documents), self.passages)))
+        passages = list(chain.from_iterable(self._cut(list(documents))))
         if not passages:
             return 0
         return sum(map(len, self._encode([query] * len(passages), passages)["input_ids"]))
+
+    def _cut(self, documents: list[str]) -> list[list[str]]:
+        return cut(self.tokenizer, documents, self.passages)
 
     def _encode(self, queries: list[str], documents: list[str]) -> Any:
         return self.tokenizer(queries, documents, truncation=True)

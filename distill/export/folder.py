@@ -1,95 +1,227 @@
-"""Exports a student as a plain folder and proves that other loaders give it the same scores."""
+"""Exports a cross-encoder as a folder that other servers load unchanged, with the scores that prove it."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from distill.collections.files import whole_folder
 from distill.errors import ModelError
+from distill.export.gate import GateError, GateLimits, GateReport, judge
+from distill.export.model_folder import ACTIVATIONS, GRAPH, ModelFolder, read_model_folder
+from distill.export.pairs import Pair, RealLists
+from distill.export.parity import PARITY, LoaderParity, compare_loaders, write_parity
+from distill.export.plain_files import write_card, write_model_files
+from distill.export.rules import EXPORT, export_facts
+from distill.export.servers import TARGETS, Target, Verdict, verdicts
+from distill.export.source import Source
 
-PARITY = "parity.json"
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+MOST_LISTS = 100
+_VERSIONS = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript", "onnxruntime")
 
 
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """Largest absolute difference between our scores and each loader's, over the same pairs, in logits."""
-
-    pairs: int
-    cross_encoder: float
-    transformers: float
-
-
-def export_student(model: Path, out: Path, pairs: Sequence[tuple[str, str]]) -> Parity:
-    """Copy the student to ``out`` with the scores of ``pairs`` beside it, and compare them after loading it there.
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to write.
 
     Args:
-        model: a student's folder.
-        out: the folder to write; it must not exist.
-        pairs: (query, document) pairs; their fp32 scores travel in ``parity.json``, for any server to be checked with.
+        target: form of the folder.
+        out: the folder; it must not exist.
+        pairs: their fp32 scores travel with the folder.
+        lists: real lists for the gate of int8; None where there are none.
+        limits: of that gate.
+        force: write an int8 graph that the gate refuses, or that no real lists were there for.
+        graph: an fp32 graph of the same model, to save writing it again; None to write it.
+    """
+
+    target: Target
+    out: Path
+    pairs: Sequence[Pair]
+    lists: RealLists | None = None
+    limits: GateLimits = GateLimits()
+    force: bool = False
+    graph: Path | None = None
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written.
+
+    Args:
+        out: the folder.
+        target: its form.
+        bytes: of all its files.
+        seconds: that it took.
+        parity: each loader's scores beside those of the model that was exported.
+        graph_difference: largest difference in logits between graph and model; None where no graph was written.
+        gate: what the int8 graph does to rankings; None for other targets, or without real lists.
+        servers: which servers can load it.
+        notes: what was changed on the way.
+    """
+
+    out: Path
+    target: Target
+    bytes: int
+    seconds: float
+    parity: list[LoaderParity]
+    graph_difference: float | None
+    gate: GateReport | None
+    servers: list[Verdict]
+    notes: tuple[str, ...] = field(default=())
+
+
+def export_model(source: Source, request: ExportRequest) -> ExportReport:
+    """Write the folder in full or not at all, load it with everything that can, and compare the scores.
 
     Raises:
-        ModelError: ``model`` is not a student's folder, or ``out`` exists.
+        GateError: the int8 graph changes rankings too much; nothing is written.
+        ModelError: ``out`` exists, the model cannot be had in this form, or a loader does not score as the model does;
+            nothing is written.
     """
-    if not (model / "config.json").is_file() or not any((model / name).is_file() for name in _WEIGHTS):
-        raise ModelError(f"{model}: no trained student here (config.json with model.safetensors)")
-    if out.exists():
-        raise ModelError(f"{out}: exists already; choose another --out or remove it")
-    expected = _our_scores(model, pairs)
-    beside = out.with_name(f".{out.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
-    shutil.copytree(model, beside)
-    rows = [{"query": q, "document": d, "score": s} for (q, d), s in zip(pairs, expected, strict=True)]
-    (beside / PARITY).write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    parity = compare_loaders(beside, pairs, expected)
-    beside.rename(out)
-    return parity
+    refuse_at_once(request)
+    started = time.perf_counter()
+    with whole_folder(request.out) as beside:
+        write_model_files(source, beside, weights=request.target != "onnx-int8")
+        write_parity(beside / PARITY, request.pairs, _model_scores(source, request.pairs))
+        difference, gate = (None, None) if request.target == "hf" else _write_graphs(source, beside, request)
+        servers = verdicts(read_model_folder(beside), request.target)
+        _write_facts(source, beside, request, difference, gate)
+        write_card(source, beside, request.out.name, _card_body(source, request, gate, servers))
+        parity = compare_loaders(read_model_folder(beside), request.target == "onnx-int8")
+        _refuse_other_scores(source, parity, request)
+        size = sum(path.stat().st_size for path in beside.rglob("*") if path.is_file())
+    return ExportReport(
+        out=request.out, target=request.target, bytes=size, seconds=time.perf_counter() - started, parity=parity,
+        graph_difference=difference, gate=gate, servers=servers, notes=source.notes,
+    )  # fmt: skip
 
 
-def spread_pairs(lists: Sequence[tuple[str, Sequence[str]]], count: int) -> list[tuple[str, str]]:
-    """``count`` pairs spread over the (query, documents) lists, so that they differ in more than the document."""
-    pairs = [(query, document) for query, documents in lists for document in documents]
-    return pairs[:: max(1, len(pairs) // count)][:count]
+def refuse_at_once(request: ExportRequest) -> None:
+    """Stop before any work for a reason that can be seen now.
+
+    Raises:
+        ModelError: an unknown target, ``out`` exists, or there are no real lists for an int8 gate.
+    """
+    if request.target not in TARGETS:
+        raise ModelError(f"--target {request.target}: accepted are {', '.join(TARGETS)}")
+    if request.out.exists():
+        raise ModelError(f"{request.out}: exists already; choose another --out or remove it")
+    if request.target == "onnx-int8" and request.lists is None and not request.force:
+        raise ModelError(
+            "--target onnx-int8 needs real lists, as only they show what eight bits do to a ranking: give --collection "
+            "and --run, or --pairs-file; or --force to write it unjudged"
+        )
 
 
-def compare_loaders(folder: Path, pairs: Sequence[tuple[str, str]], expected: Sequence[float]) -> Parity:
-    """Load ``folder`` as a stranger would and compare its scores with ``expected``."""
-    return Parity(
-        pairs=len(pairs),
-        cross_encoder=_largest(_cross_encoder_scores(folder, pairs), expected),
-        transformers=_largest(_transformers_scores(folder, pairs), expected),
-    )
+def fp32_graph(folder: ModelFolder) -> Path | None:
+    """The graph of a folder that was exported to `onnx`, which need not be written a second time; None elsewhere."""
+    return folder.path / GRAPH if folder.has_graph and export_facts(folder).get("target") == "onnx" else None
 
 
-def _our_scores(folder: Path, pairs: Sequence[tuple[str, str]]) -> list[float]:
+def _model_scores(source: Source, pairs: Sequence[Pair]) -> list[float]:
     from students.scoring import Reranker
 
-    lists = [(query, [document]) for query, document in pairs]
-    return [scores[0] for scores in Reranker.load(folder, in_passages=False).score_many(lists)]
+    reranker = Reranker(source.model, source.tokenizer, in_passages=False)
+    return [scores[0] for scores in reranker.score_many([(query, [document]) for query, document in pairs])]
 
 
-def _cross_encoder_scores(folder: Path, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    from sentence_transformers import CrossEncoder
+def _write_graphs(source: Source, folder: Path, request: ExportRequest) -> tuple[float, GateReport | None]:
+    """Write the target's graph; its difference to the model in fp32, and the gate's figures."""
+    from distill.export.graph import TOLERANCE, compare_graph, write_graph
 
-    return [float(score) for score in CrossEncoder(str(folder)).predict(list(pairs))]
-
-
-def _transformers_scores(folder: Path, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """One pair at a time, so that padding cannot hide a difference."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    with torch.inference_mode():
-        return [
-            float(model(**tokenizer(query, document, truncation=True, return_tensors="pt")).logits[0, 0])
-            for query, document in pairs
-        ]
+    graph = folder / GRAPH
+    graph.parent.mkdir()
+    if request.graph is None:
+        difference = write_graph(source.model, graph)
+    else:
+        shutil.copyfile(request.graph, graph)
+        difference = compare_graph(source.model, graph)
+        if not difference <= TOLERANCE:
+            raise ModelError(f"{request.graph}: this graph is not the model's, its logits differ by {difference:.1e}")
+    if request.target == "onnx":
+        return difference, None
+    return difference, _quantise(folder, request)
 
 
-def _largest(scores: Sequence[float], expected: Sequence[float]) -> float:
-    return max(abs(a - b) for a, b in zip(scores, expected, strict=True))
+def _quantise(folder: Path, request: ExportRequest) -> GateReport | None:
+    """Put the int8 graph in the place of the fp32 graph, where the gate lets it."""
+    from distill.export.quantised import write_int8
+
+    graph = folder / GRAPH
+    before = _graph_scores(folder, request.lists)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        write_int8(graph, Path(scratch) / "int8.onnx")
+        (Path(scratch) / "int8.onnx").replace(graph)
+    if request.lists is None:
+        return None
+    after = _graph_scores(folder, request.lists)
+    report = judge(request.lists.scored(before), request.lists.scored(after), request.lists.qrels, request.limits)
+    if not report.passed and not request.force:
+        raise GateError(
+            f"the int8 graph changes rankings too much and is not written: {'; '.join(report.failures)} "
+            f"({report.summary()}); use --target onnx, or --force to write it all the same"
+        )
+    return report
+
+
+def _graph_scores(folder: Path, lists: RealLists | None) -> list[list[float]]:
+    from distill.serving.onnx_reranker import OnnxReranker
+
+    return [] if lists is None else OnnxReranker.load(folder).score_many(lists.texts())
+
+
+def _refuse_other_scores(source: Source, parity: Sequence[LoaderParity], request: ExportRequest) -> None:
+    for found in parity:
+        if found.passed or (request.force and request.target == "onnx-int8"):
+            continue
+        reason = found.problem or f"differs by up to {found.largest:.1e} in logits (Spearman {found.spearman:.4f})"
+        raise ModelError(f"{source.name}: {found.loader} does not score the export as the model does: {reason}")
+
+
+def _write_facts(
+    source: Source, folder: Path, request: ExportRequest, difference: float | None, gate: GateReport | None
+) -> None:
+    facts: dict[str, Any] = {
+        "target": request.target,
+        # a folder's path is nobody else's business
+        "source": Path(source.name).name if Path(source.name).exists() else source.name,
+        "model_type": source.model.config.model_type,
+        "max_tokens": source.tokenizer.model_max_length,
+        "activation": source.activation,
+        "scores": ACTIVATIONS[source.activation],
+        "pairs": len(request.pairs),
+        "graph_difference": difference,
+        "gate": None if gate is None else gate.to_json(),
+        "notes": list(source.notes),
+        "versions": {name: version(name) for name in _VERSIONS},
+    }
+    text = json.dumps(facts, indent=2, ensure_ascii=True, allow_nan=True)
+    (folder / EXPORT).write_text(text + "\n", encoding="utf-8")
+
+
+def _card_body(source: Source, request: ExportRequest, gate: GateReport | None, servers: Sequence[Verdict]) -> str:
+    lines = [
+        f"Exported by `distill export --target {request.target}`; `distill export check FOLDER` checks it again.",
+        "",
+        f"- pairs are cut to {source.tokenizer.model_max_length} tokens",
+        f"- sentence-transformers and vLLM return a {ACTIVATIONS[source.activation]}; transformers and ONNX Runtime a "
+        "raw logit",
+        f"- `{PARITY}` holds {len(request.pairs)} pairs with the model's fp32 logits, to check any server with",
+    ]
+    if request.target == "onnx-int8":
+        lines.append("- this folder holds the int8 graph alone: it is loaded with ONNX Runtime, not with torch")
+        lines.append(f"- int8 against fp32: {gate.summary() if gate else 'not judged, written by --force'}")
+        if gate is not None and not gate.passed:
+            lines.append(f"- written by --force although the gate refused it: {'; '.join(gate.failures)}")
+    lines += [
+        f"- {verdict.server}: {'loads it' if verdict.reason is None else f'cannot load it: {verdict.reason}'}"
+        for verdict in servers
+    ]
+    return "\n".join(lines)

@@ -9,8 +9,8 @@ from transformers import AutoTokenizer
 
 from students.encoder import EncoderSettings, train_encoder
 from students.losses import LOSSES
-from students.objectives import ListObjective, TermControlObjective
-from students.passages import PassageSettings, best_of, cut
+from students.objectives import ListObjective, TermControlObjective, best_of
+from students.passages import PassageSettings, cut
 from students.scoring import Reranker
 from students.term_control import TermControlLayer
 from students.term_matching import TermMatcher

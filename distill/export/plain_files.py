@@ -1,0 +1,114 @@
+"""Writes a model's plain files as every server reads them, those of transformers 4 and 5 and of Java alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelCardData
+
+from distill.export.model_folder import CARD, CONFIG, TOKENIZER, TOKENIZER_CONFIG
+from distill.export.source import Source
+
+_SECTION = "## Deployment"
+# transformers 5 writes the first name for tokenizers of no class of their own; version 4 knows the second alone, and
+# so does version 5
+_NEW_CLASS, _KNOWN_CLASS = "TokenizersBackend", "PreTrainedTokenizerFast"
+_NEW_KEYS = ("backend", "is_local", "local_files_only")
+
+
+def write_model_files(source: Source, folder: Path, weights: bool) -> None:
+    """Write configuration, tokenizer and, where ``weights``, the model's tensors into ``folder``, which exists."""
+    config = source.model.config
+    config.id2label, config.label2id, config.problem_type = {0: "LABEL_0"}, {"LABEL_0": 0}, None
+    # the only place that sentence-transformers 4 to 6 and vLLM all read; the version says which layout it has
+    config.sentence_transformers = {"activation_fn": source.activation, "version": "4.1.0"}
+    if weights:
+        source.model.save_pretrained(folder, max_shard_size="1000GB")
+    else:
+        config.architectures = [type(source.model).__name__]
+        config.save_pretrained(folder)
+    source.tokenizer.save_pretrained(folder)
+    _write_json(folder / CONFIG, _plain_config(json.loads((folder / CONFIG).read_text(encoding="utf-8"))))
+    path = folder / TOKENIZER_CONFIG
+    _write_json(path, _plain_tokenizer_config(json.loads(path.read_text(encoding="utf-8"))))
+    _write_vocabulary(folder)
+
+
+def write_card(source: Source, folder: Path, name: str, body: str) -> None:
+    """Write the model card: the source's own, where it has one, with the entries that hubs look for and ``body``."""
+    path = source.folder.path / CARD
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    card = _read_card(text)
+    data: dict[str, Any] = card.data.to_dict() if card else {}
+    data |= {"pipeline_tag": "text-ranking", "library_name": "sentence-transformers"}
+    tags = data.get("tags")
+    data["tags"] = list(dict.fromkeys([*(tags if isinstance(tags, list) else []), "cross-encoder"]))
+    told = (card.text if card else _without_head(text)).partition(_SECTION)[0].strip()
+    told = told or f"# {name}\n\nA re-ranker: it scores a query together with a document; higher is better."
+    head = ModelCardData(ignore_metadata_errors=True, **data).to_yaml()
+    content = f"---\n{head}\n---\n\n{told}\n\n{_SECTION}\n\n{body}\n"
+    (folder / CARD).write_text(content, encoding="utf-8", errors="replace")
+
+
+def _read_card(text: str) -> ModelCard | None:
+    import yaml
+
+    try:
+        return ModelCard(text, ignore_metadata_errors=True)
+    except (ValueError, TypeError, yaml.YAMLError):
+        return None
+
+
+def _without_head(text: str) -> str:
+    """The text below a head that is no YAML."""
+    if not text.startswith("---\n"):
+        return text
+    return text.removeprefix("---\n").partition("\n---\n")[2]
+
+
+def _plain_config(config: dict[str, Any]) -> dict[str, Any]:
+    for key in ("problem_type", "sbert_ce_default_activation_function", "_name_or_path"):
+        config.pop(key, None)
+    # transformers 5 writes rope_parameters, version 4 reads rope_theta and rope_scaling, and silently takes 10,000 and
+    # none where they are missing: other scores
+    rope = config.get("rope_parameters")
+    if isinstance(rope, dict) and "rope_theta" in rope:
+        config["rope_theta"] = rope["rope_theta"]
+        if rope.get("rope_type", "default") != "default":
+            config["rope_scaling"] = {key: value for key, value in rope.items() if key != "rope_theta"}
+    # version 4 and servers before 2026 call it so
+    if isinstance(config.get("dtype"), str):
+        config["torch_dtype"] = config["dtype"]
+    return config
+
+
+def _plain_tokenizer_config(config: dict[str, Any]) -> dict[str, Any]:
+    if config.get("tokenizer_class") == _NEW_CLASS:
+        config["tokenizer_class"] = _KNOWN_CLASS
+    if not config.get("extra_special_tokens"):
+        config.pop("extra_special_tokens", None)  # an empty list here stops version 4
+    if config.get("chat_template", "") is None:
+        del config["chat_template"]
+    return {key: value for key, value in config.items() if key not in _NEW_KEYS}
+
+
+def _write_vocabulary(folder: Path) -> None:
+    """Write ``vocab.txt`` for a WordPiece tokenizer: eland reads slow tokenizers, which have no other file."""
+    model = json.loads((folder / TOKENIZER).read_text(encoding="utf-8"))["model"]
+    if model.get("type") != "WordPiece":
+        return
+    words = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    if [model["vocab"][word] for word in words] == list(range(len(words))) and not any("\n" in word for word in words):
+        (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
+
+
+def card_entries(folder: Path) -> dict[str, Any]:
+    """The entries in the head of a folder's model card; none where it has no head that can be read."""
+    card = _read_card((folder / CARD).read_text(encoding="utf-8", errors="replace"))
+    return card.data.to_dict() if card else {}

@@ -1,0 +1,1 @@
+"""Re-ranking with an exported folder, without torch."""
