@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SERVER := .venv-server
 
-.PHONY: quickstart test test-browser bench clean
+.PHONY: quickstart test test-browser test-server bench clean
 
 quickstart: $(READY)
 	$(BIN)/distill run recipes/quickstart.yaml --out runs/quickstart
@@ -19,6 +20,18 @@ test: $(READY)
 test-browser: $(READY)
 	$(BIN)/python -m pytest -n 0 -rs tests/browser
 
+# a re-rank server in an environment of its own; where it cannot be installed its tests are skipped, and say so
+test-server: $(READY)
+	if $(MAKE) --no-print-directory $(SERVER)/.ready; then export DISTILL_TEST_SERVER=$(CURDIR)/$(SERVER)/bin/infinity_emb; fi; \
+	$(BIN)/python -m pytest -n 0 -rs tests/servers
+
+$(SERVER)/.ready: tests/servers/requirements.txt
+	rm -rf $(SERVER)
+	$(PYTHON) -m venv $(SERVER)
+	$(SERVER)/bin/python -m pip install --quiet --upgrade "pip>=24"
+	$(SERVER)/bin/python -m pip install --quiet --requirement tests/servers/requirements.txt
+	touch $@
+
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
 
@@ -32,4 +45,4 @@ $(READY): pyproject.toml constraints.txt recipes/embedded-models.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(SERVER) build *.egg-info
