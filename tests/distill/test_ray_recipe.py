@@ -12,6 +12,8 @@ from rich.console import Console
 from distill.pipeline import run_recipe
 from distill.recipe_file import load_recipe
 from labeling.store import read_labels
+from teachers.baselines import equal_weights
+from teachers.heads import Head
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
@@ -31,17 +33,16 @@ def rows(folder):
 
 
 def test_a_recipe_labels_on_a_cluster_what_it_labels_here(recipe_file, tmp_path):
-    plain = ("encoder=null", "decoder=null", "queries.label_limit=6", "teacher.mix=null")
+    equal_weights([Head(1, 2), Head(2, 0)]).save(tmp_path / "heads.json")
+    heads = (f"teacher.published={tmp_path / 'heads.json'}", "teacher.mix=null")
+    plain = (*heads, "encoder=null", "decoder=null", "queries.label_limit=6")
     carry_out(recipe_file, tmp_path / "here", *plain)
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     shutil.rmtree(tmp_path / "there" / "labels")
     cluster = (*plain, "labels.engine={name: ray, judges: 1}")
     shown = carry_out(recipe_file, tmp_path / "there", *cluster)
-    assert [line.split()[0] for line in shown.splitlines() if " stands " in line] == [
-        "collection",
-        "first_stage",
-        "teacher",
-    ]
+    stood = [line.split()[0] for line in shown.splitlines() if " stands " in line]
+    assert stood == ["collection", "first_stage", "teacher"]
     here, there = rows(tmp_path / "here"), rows(tmp_path / "there")
     assert len(there) == len(here) > 6
     for one, other in zip(here, there, strict=True):

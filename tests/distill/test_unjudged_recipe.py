@@ -273,7 +273,8 @@ def test_a_stronger_rankers_run_teaches_in_place_of_judgments(finished, recipe_o
     changes = [
         "teacher.published=null", f"teacher.ranking={tmp_path / 'strong.run'}", "teacher.relevant=1",
         "queries.held_out={dev: 2, test: 3}", "queries.fit_share=1.0", "encoder=null",
-        "teacher.routehead={router: {folds: 2, epochs: 10}, search: {bootstraps: 1}, static: {pool_sizes: [8]}}", "first_stage.candidates=12",
+        "teacher.routehead={router: {folds: 2, epochs: 10}, search: {bootstraps: 1}}", "first_stage.candidates=12",
+        "teacher.routehead.static={pool_sizes: [8]}",
     ]  # fmt: skip
     carry_out(recipe_of_log, tmp_path / "run", *changes, last="teacher")
     now, facts = plan_of(tmp_path / "run"), manifest(tmp_path / "run", "teacher")
