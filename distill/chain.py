@@ -85,7 +85,7 @@ def _taught(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
 
 def _compared(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
     """What there is, measured and compared."""
-    chosen = [recipe.evaluation.system, recipe.evaluation.reference]
+    chosen = [comparing.system_names(recipe), *comparing.compared_systems(recipe)]
     return [
         Stage("evaluation", _measured(recipe), ranked, comparing.evaluate, "models"),
         Stage(COMPARISON, chosen, ("collection", "evaluation"), comparing.compare),

@@ -5,7 +5,7 @@ They stand beside the recipe's own systems, or where it has no teacher are all t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,17 +70,23 @@ def compare(run: RecipeRun, folder: Path, advance: Advance) -> Mapping[str, Any]
     """Compare the systems as `distill compare` does, with its report and figures."""
     recipe, measured = run.recipe, run.folder / "evaluation"
     metrics = evaluation.read_measurements(measured)
-    runs = {name: read_run(measured / "runs" / f"{name}.run") for name in metrics["systems"]}
+    runs = {name: read_run(measured / "runs" / f"{name}.run") for name in system_names(recipe)}
     judged = run.collection.split(recipe.queries.test_split)
     qrels = {query_id: judged[query_id] for query_id in run.plan.test}
-    system, reference = compared_systems(recipe, list(runs))
+    system, reference = compared_systems(recipe)
     dossier = dossier_of(comparison_of(recipe, run.collection, qrels, runs, metrics, system, reference))
     write_comparison(dossier, folder)
     return {"verdict": dossier.verdict, "summary": dossier.verdict.rstrip(".")}
 
 
-def compared_systems(recipe: Recipe, names: Sequence[str]) -> tuple[str, str]:
+def system_names(recipe: Recipe) -> list[str]:
+    """The systems of a recipe without a teacher, in order."""
+    return [*(["first_stage"] if recipe.ranks_first else []), *recipe.runs, *recipe.models]
+
+
+def compared_systems(recipe: Recipe) -> tuple[str, str]:
     """The system that may be shipped and the one that it is to beat: as the recipe says, else the last and first."""
+    names = system_names(recipe)
     reference = recipe.evaluation.reference or next(name for name in names if name != recipe.evaluation.system)
     return recipe.evaluation.system or next(name for name in reversed(names) if name != reference), reference
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from distill.errors import RecipeError, RecipeProblem
@@ -122,6 +123,8 @@ def _override(text: str) -> Entry:
         entry = _at_one_place(read_yaml(value, source), Place(source))
     except RecipeError as error:
         raise RecipeError.of([RecipeProblem(source, problem.message) for problem in error.problems]) from None
+    # what is said to be the value is all of it: a mapping too takes the place of what stood there
+    entry = replace(entry, afresh=True)
     for key in reversed(keys):
         entry = Entry({key: entry}, entry.place, entry.place)
     return entry

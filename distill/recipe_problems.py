@@ -142,7 +142,8 @@ def _found(error: Mapping[str, Any], content: Entry) -> tuple[Keys, Entry]:
     for number, part in enumerate(parts, start=1):
         inside = entry.value
         if isinstance(inside, dict) and part in inside or isinstance(inside, list) and isinstance(part, int):
-            entry = inside[part]
+            held: Any = inside
+            entry = held[part]
             keys.append(part)
         elif error["type"] == "missing" and number == len(parts):
             keys.append(part)

@@ -169,7 +169,8 @@ class _Builder:
         if depth > MAX_DEPTH or self._values > MAX_VALUES:
             message = f"aliases repeat or hold themselves; a recipe has at most {MAX_VALUES:,} values"
             raise RecipeError.at(place, message)
-        value, written = None, None
+        value: Any
+        written = None
         if isinstance(node, yaml.MappingNode):
             self._refuse_tag(node, "map")
             value = self._mapping(node, depth)

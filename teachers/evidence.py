@@ -12,6 +12,7 @@ from teachers.attention import Span
 # Sentences are found by punctuation, white space and lists of abbreviations; the rules for English also know the full
 # stops of Chinese, Japanese and Korean.
 _LANGUAGE = "en"
+_CLOSING = frozenset("\"'\u2019\u201d\u300d\u300f")
 
 
 def evidence_span(document: str, tokens: Sequence[Span], attention: Tensor) -> Span | None:
@@ -36,11 +37,23 @@ def evidence_span(document: str, tokens: Sequence[Span], attention: Tensor) -> S
 
 
 def sentences(text: str) -> list[Span]:
-    """Characters of each sentence, half-open, white space around it left out."""
-    spans = []
+    """Characters of each sentence, half-open, white space around it left out.
+
+    Korean writes "he said" right behind the closing quote (라고, 고), which does not begin a sentence.
+    """
+    spans: list[Span] = []
     for found in get_sentence_boundaries(_LANGUAGE, text):
         raw = text[found["start_index"] : found["end_index"]]
+        if not raw.strip():
+            continue
         start = found["start_index"] + len(raw) - len(raw.lstrip())
-        if raw.strip():
-            spans.append((start, start + len(raw.strip())))
+        end = start + len(raw.strip())
+        if spans and start == spans[-1][1] and text[start - 1] in _CLOSING and _is_hangul(text[start]):
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
     return spans
+
+
+def _is_hangul(character: str) -> bool:
+    return "\uac00" <= character <= "\ud7a3"

@@ -108,8 +108,7 @@ def _hub_config(reference: ModelReference) -> tuple[str, PretrainedConfig | None
         config = load_config(ModelReference(reference.text, str(folder), None, "cached"))
         return "hub, cached here" if whole else "hub, weights need the network", config
     known = known_models().get(reference.location)
-    config = None if known is None else AutoConfig.for_model(**known)
-    return "hub, needs the network", config
+    return "hub, needs the network", None if known is None else AutoConfig.for_model(**known)
 
 
 def known_models() -> dict[str, dict[str, Any]]:

@@ -61,23 +61,18 @@ def workload(recipe: Recipe) -> Workload:
     korean = (recipe.first_stage.bm25.language or "").startswith("korean")
     rate = TOKENS_PER_KOREAN_WORD if korean else TOKENS_PER_WORD
     most = recipe.teacher.prompt.max_document_words if recipe.teacher else _WORDS_WITHOUT_TEACHER
-    section = recipe.collection
+    section, roles = recipe.collection, recipe.queries
     if isinstance(section, DocstringCollection):
         fit, label = _roles(recipe, section.train, section.unjudged)
-        test = _limited(section.test, recipe.queries.test_limit)
-        return Workload(
-            fit, label, _limited(section.dev, recipe.queries.dev_limit), test,
-            min(section.document_words, most), rate, False,
-        )  # fmt: skip
+        dev, test = _held_out(recipe, _limited(section.dev, roles.dev_limit), _limited(section.test, roles.test_limit))
+        return Workload(fit, label, dev, test, min(section.document_words, most), rate, False)
     if isinstance(section, BeirCollection) and section.path.is_dir():
         return _counted(recipe, section.path, most, rate)
-    roles, held_out = recipe.queries, recipe.held_out
-    dev, test = (held_out.dev, held_out.test) if held_out else (roles.dev_limit, roles.test_limit)
-    fit_count = roles.fit_limit if recipe.teacher and recipe.teacher.taught_by != "nobody" else 0
+    dev, test = _held_out(recipe, roles.dev_limit, roles.test_limit)
     words: float = most
     if isinstance(section, LogCollection) and section.corpus.exists():
         words = _mean_words(_corpus(section.corpus), most)
-    return Workload(fit_count, roles.label_limit, dev, test, words, rate, False)
+    return Workload(roles.fit_limit if _is_fitted(recipe) else 0, roles.label_limit, dev, test, words, rate, False)
 
 
 def _counted(recipe: Recipe, folder: Path, most: int, rate: float) -> Workload:
@@ -85,21 +80,29 @@ def _counted(recipe: Recipe, folder: Path, most: int, rate: float) -> Workload:
     judged = {path.stem: _judged_queries(path) for path in sorted((folder / "qrels").glob("*.tsv"))}
     everyone = sum(1 for _ in numbered_lines(_packed_or_plain(folder, "queries.jsonl")))
     unjudged = everyone - len(set().union(*judged.values()))
-    dev = _limited(len(judged.get(roles.dev_split or "", ())), roles.dev_limit)
-    test = _limited(len(judged.get(roles.test_split, ())), roles.test_limit)
+    in_dev = _limited(len(judged.get(roles.dev_split or "", ())), roles.dev_limit)
+    dev, test = _held_out(recipe, in_dev, _limited(len(judged.get(roles.test_split, ())), roles.test_limit))
     if recipe.held_out is not None:
-        dev, test = recipe.held_out.dev, recipe.held_out.test
-        unjudged = max(0, unjudged - dev - test)
+        unjudged = max(0, unjudged - recipe.held_out.dev - recipe.held_out.test)
     fit, label = _roles(recipe, len(judged.get(roles.fit_split, ())), unjudged)
     return Workload(fit, label, dev, test, _mean_words(_corpus(folder), most), rate, True)
+
+
+def _held_out(recipe: Recipe, dev: int | None, test: int | None) -> tuple[int | None, int | None]:
+    """Queries to choose checkpoints by and to measure on: those held out of a log, or else those given."""
+    held_out = recipe.held_out
+    return (dev, test) if held_out is None else (held_out.dev, held_out.test)
+
+
+def _is_fitted(recipe: Recipe) -> bool:
+    return recipe.teacher is not None and recipe.teacher.taught_by != "nobody"
 
 
 def _roles(recipe: Recipe, judged: int, unjudged: int) -> tuple[int, int]:
     """Queries to fit and to label, of so many in the fitting split and so many without judgments."""
     roles = recipe.queries
     fit = _limited(round(judged * roles.fit_share), roles.fit_limit)
-    if recipe.teacher is None or recipe.teacher.taught_by == "nobody":
-        fit = 0
+    fit = fit if _is_fitted(recipe) else 0
     label = {"judged": judged - fit, "unjudged": unjudged, "both": judged - fit + unjudged}[roles.label_from]
     tail = roles.tail.sample if roles.tail else None
     return fit, _limited(_limited(label, tail), roles.label_limit)

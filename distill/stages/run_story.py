@@ -119,7 +119,7 @@ def _learned_weights(teacher: Path) -> dict[Head, float]:
 
 
 def _comparison(finished: FinishedRun) -> Dossier:
-    system, reference = compared_systems(finished.recipe, list(finished.runs))
+    system, reference = compared_systems(finished.recipe)
     return dossier_of(finished.comparison(system, reference, list(finished.runs)))
 
 

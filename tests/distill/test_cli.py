@@ -84,7 +84,7 @@ def test_an_empty_run_has_no_candidates(distill, beir_folder, causal_folder, tmp
 def test_an_unknown_key_is_named_with_the_accepted_ones(distill, recipe_file, tmp_path):
     code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", "teacher.promt.instruction=x")
     assert code == 2
-    assert "teacher.promt: unknown key; accepted here are model," in one_line(error)
+    assert "teacher.promt: unknown key; did you mean prompt? accepted here are model," in one_line(error)
     assert not (tmp_path / "run").exists()
 
 

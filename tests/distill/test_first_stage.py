@@ -60,6 +60,23 @@ def test_character_bigrams_meet_inside_korean_words():
     assert BM25Index(texts, BM25Settings(**PLAIN)).search("서울은", 10) == {}
 
 
+@pytest.mark.parametrize("language", ["korean_particles", "korean"])
+def test_korean_words_are_found_behind_their_particles(language):
+    texts = {"d1": "고양이는 학교에서 책을 읽었다", "d2": "바다가 산을 본다", "d3": "漢字語는 많다"}
+    index = BM25Index(texts, BM25Settings(language=language))
+    plain = BM25Index(texts, BM25Settings(**PLAIN))
+    for query, found in (("학교", "d1"), ("바다를", "d2"), ("책은", "d1"), ("漢字", "d3")):
+        assert list(index.search(query, 10)) == [found], query
+        assert plain.search(query, 10) == {}, query
+    assert index.search("무엇인가", 10) == {}  # a stop word
+
+
+def test_a_language_and_bigrams_are_two_ways_of_reading():
+    with pytest.raises(ValidationError, match="language .korean. reads words, but tokens is character_bigrams"):
+        BM25Settings(language="korean", tokens="character_bigrams")
+    assert "language" not in BM25Settings().model_dump()  # so that earlier first stages stand
+
+
 def test_ties_at_the_last_place_go_by_document_id_descending():
     texts = {name: "same words" for name in ("d1", "d4", "d2", "d3")} | {"d0": "other words"}
     for order in (list(texts), sorted(texts)):

@@ -190,6 +190,9 @@ def test_required_keys_are_asked_for_where_their_section_stands(write):
         ("teacher.routehead.static.l1=[0.1, 2e-2]", "teacher routehead static l1", (0.1, 0.02)),
         ("encoder.trainer={seed: 1}", "encoder trainer", None),
         ("first_stage.bm25={k1: 1.25}", "first_stage bm25 k1", 1.25),
+        # a mapping takes the place of the file's, in which b was 0.4
+        ("first_stage.bm25={k1: 1.25}", "first_stage bm25 b", 0.75),
+        ("first_stage.bm25.k1=1.25", "first_stage bm25 b", 0.4),
         ("name='yes'", "name", "yes"),
         ("name=a=b", "name", "a=b"),
         ("encoder=null", "encoder", None),
@@ -227,6 +230,13 @@ def test_overrides_are_typed(write, override, keys, expected):
 )
 def test_an_override_that_is_wrong_is_named_by_its_text(write, override, said):
     assert problems(write(WHOLE), override)[0].startswith(f"--set {override}: {said}")
+
+
+def test_overrides_of_one_section_add_up_in_their_order(write):
+    added = load_recipe(write(WHOLE), ["first_stage={depth: 9}", "first_stage.candidates=7"]).first_stage
+    replaced = load_recipe(write(WHOLE), ["first_stage.candidates=7", "first_stage={depth: 9}"]).first_stage
+    assert (added.depth, added.candidates, added.bm25.b) == (9, 7, 0.75)
+    assert (replaced.depth, replaced.candidates) == (9, 20)
 
 
 def test_a_new_kind_of_collection_and_its_keys_may_come_in_any_order(write):
@@ -368,7 +378,8 @@ def test_markup_and_marks_of_direction_in_texts_are_kept(write):
 
 @pytest.mark.parametrize("place", ["quickstart", "gpu-8b-llama"])
 def test_what_a_run_writes_is_whole_and_reads_back_the_same(place, tmp_path):
-    recipe = load_recipe(place, ["collection.path=."] if place != "quickstart" else [])
+    # a name that a reader of YAML 1.2 would take for a number
+    recipe = load_recipe(place, ["name='08'", *(["collection.path=."] if place != "quickstart" else [])])
     write_resolved(recipe, tmp_path / "recipe.yaml")
     assert load_recipe(str(tmp_path / "recipe.yaml")) == recipe
     assert "extends" not in yaml.safe_load(resolved_text(recipe))

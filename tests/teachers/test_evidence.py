@@ -30,6 +30,8 @@ def teacher(request, tokenizer):
         (" The fox (Fig. 3.2, e.g. here) runs.  It ran! ", ["The fox (Fig. 3.2, e.g. here) runs.", "It ran!"]),
         ("First line.\n\nSecond\nline", ["First line.", "Second\nline"]),
         ("서울은 수도이다. 부산은 항구다!", ["서울은 수도이다.", "부산은 항구다!"]),
+        ('그는 "가자."라고 했다. 끝!', ['그는 "가자."라고 했다.', "끝!"]),
+        ("“갔다.”고 한다. “왔다.” 그는 말했다.", ["“갔다.”고 한다.", "“왔다.”", "그는 말했다."]),
         ("这是一句。第二句？", ["这是一句。", "第二句？"]),
         ("\U0001f600 Smile. \u202eright to left\x00", ["\U0001f600 Smile.", "\u202eright to left\x00"]),
         (" \n\t ", []),
