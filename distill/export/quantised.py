@@ -94,5 +94,5 @@ SCHEMES: dict[str, Write] = {
     "blocks of 32": _blocks,
 }
 """Ways to quantise, the fastest first; the first that passes the gate is taken. On a Xeon with VNNI they take
-.48, .56 and 1.2 times the fp32 graph's time. By the quickstart's encoder the first has a tau-b of .91; by its decoder the three have
-.42, .85 and .92."""
+.48, .56 and 1.2 times the fp32 graph's time. By the first the quickstart's encoder has a tau-b of .91; its decoder has
+.42, .85 and .92 by the three."""
