@@ -193,7 +193,8 @@ def _refuse_other_scores(source: Source, parity: Sequence[LoaderParity], request
         if found.passed or (request.force and request.target == "onnx-int8"):
             continue
         reason = found.problem or f"differs by up to {found.largest:.1e} in logits (Spearman {found.spearman:.4f})"
-        raise ModelError(f"{source.name}: {found.loader} does not score the export as the model does: {reason}")
+        kind = GateError if request.target == "onnx-int8" else ModelError
+        raise kind(f"{source.name}: {found.loader} does not score the export as the model does: {reason}")
 
 
 def _write_facts(
