@@ -11,7 +11,10 @@ import typer
 def latency(
     models: Annotated[
         list[str],
-        typer.Argument(help="MODEL or NAME=MODEL: a student's folder, any cross-encoder with one output, a bi-encoder"),
+        typer.Argument(
+            help="MODEL or NAME=MODEL: a student's folder, an exported one, any cross-encoder with one output, a "
+            "bi-encoder; onnx:, torch: or a number type may stand before it, as in bf16=bfloat16:./folder"
+        ),
     ],
     collection: Annotated[Path, typer.Option(help="BEIR folder")],
     run: Annotated[Path, typer.Option(help="TREC run with the candidates")],
@@ -38,7 +41,7 @@ def latency(
     named, lengths = named_models(models), list_lengths(documents)
     loaded, ranked = read_beir(collection), read_run(run)
     check_run(ranked, loaded, str(run))
-    # torch is loaded after what can be refused without it
+    # what takes time to load comes after what can be refused without it
     from distill.stages.latency import models_latency, timed_lists
 
     lists = timed_lists(loaded, ranked, lengths, queries, str(run))

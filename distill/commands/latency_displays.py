@@ -58,6 +58,8 @@ def notes(report: LatencyReport, run: str) -> Iterator[str]:
         if use.device_mib is not None:
             yield f"{model}: {use.device_mib:.0f} MiB of the accelerator's memory at most"
     machine = report.machine
+    if machine.get("backends"):
+        yield "run by: " + "; ".join(f"{model} {backend}" for model, backend in machine["backends"].items())
     if machine:
         yield (
             f"machine: {machine['accelerator'] or machine['processor']}, device {machine['device']}, "

@@ -77,7 +77,7 @@ def answer(request: RankRequest, ranking: Ranking, top_n: int | None, as_probabi
         top_n: most results, where the line itself does not say.
         as_probability: show scores between 0 and 1; the order stays that of the raw ones.
     """
-    results = []
+    results: list[dict[str, Any]] = []
     for place in ranking.order[: request.top_n or top_n]:
         score = ranking.score(place)
         shown = probability(score) if as_probability and score is not None else score

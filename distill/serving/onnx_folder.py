@@ -13,10 +13,9 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from distill.errors import ModelError
+from distill.serving.graph_file import GRAPH
 from students.passages import CONFIG_KEY, PassageSettings
 
-GRAPH = Path("onnx", "model.onnx")
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 # transformers writes 1e30 where a tokenizer has no longest length
 _NO_LENGTH = 10**9
 
@@ -45,12 +44,6 @@ class OnnxFolder:
     def graph(self) -> Path:
         """The file with the graph."""
         return self.path / GRAPH
-
-
-def holds_graph_alone(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has a graph and no weights, so that nothing but ONNX Runtime can run it."""
-    path = Path(folder)
-    return (path / GRAPH).is_file() and not any((path / name).is_file() for name in _WEIGHTS)
 
 
 def read_onnx_folder(folder: str | os.PathLike[str]) -> OnnxFolder:

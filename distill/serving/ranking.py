@@ -111,9 +111,9 @@ def rank_documents(
         raise ValueError("a deadline takes a pace; Pace.measured gives one")
     else:
         scores = score_until(ranker, query, texts, begun + limits.seconds, pace, clock)
-    reached = range(len(scores))
+    reached = list(range(len(scores)))
     if ids is not None:
-        reached = sorted(reached, key=lambda place: ids[place], reverse=True)
+        reached.sort(key=lambda place: ids[place], reverse=True)
     order = sorted(reached, key=lambda place: -np.float32(scores[place]))
     lost = [len(text) - len(kept) for text, kept in zip(read, texts, strict=True)]
     return Ranking(

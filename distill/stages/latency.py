@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import Any
 
 import psutil
-import torch
 
 from distill.collections.collection import Collection, DataError, Run
 from distill.collections.trec import ranking
 from distill.errors import ModelError
 from distill.evaluation.latency import LatencyReport, TimedList, measure_latency
 from distill.progress import Advance
-from distill.stages.rankers import open_ranker
+from distill.serving.threads import default_threads
+from distill.stages.rankers import RankerReference, open_ranker
 from distill.stages.resident_memory import memory_of
 from labeling.texts import well_formed
 
@@ -32,7 +33,8 @@ def models_latency(
     """Time models in turns on the same lists.
 
     Args:
-        models: what `open_ranker` opens, by the names that the report gives them.
+        models: what `open_ranker` opens, such as ``./folder``, ``onnx:./folder`` or ``bfloat16:./folder``, by the names
+            that the report gives them.
         lists: from `timed_lists`.
         warmup: queries that do not count.
         device: such as "cuda"; the first accelerator, or the processor, where None.
@@ -42,11 +44,14 @@ def models_latency(
     Raises:
         ModelError: a model cannot be found or loaded, or the device is not there.
     """
-    check_device(device)
-    rankers = {name: open_ranker(model, device) for name, model in models.items()}
+    references = {name: RankerReference.parse(model).settled() for name, model in models.items()}
+    if any(reference.backend == "torch" for reference in references.values()):
+        check_device(device)
+    threads = _threads(references.values())
+    rankers = {name: open_ranker(reference, device, threads) for name, reference in references.items()}
     machine = {
-        "device": str(device or torch.accelerator.current_accelerator(check_available=True) or "cpu"),
-        **_machine(),
+        **_machine(device, threads),
+        "backends": {name: _backend(reference) for name, reference in references.items()},
     }
     figures = measure_latency(rankers, lists, warmup, on_progress=on_progress)
     machine["load_average_after"] = psutil.getloadavg()[0]
@@ -93,6 +98,8 @@ def check_device(device: str | None) -> None:
     Raises:
         ModelError: there is no such device.
     """
+    import torch
+
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -114,12 +121,39 @@ def _timed(
     return TimedList(well_formed(collection.query(order[place])), texts, len(own))
 
 
-def _machine() -> dict[str, Any]:
+def _backend(reference: RankerReference) -> str:
+    """What runs the model, as a reader of a table knows it."""
+    return "onnx" if reference.backend == "onnx" else f"torch {reference.dtype}"
+
+
+def _threads(references: Iterable[RankerReference]) -> int:
+    """Torch's where torch runs one of them, so that all run on as many."""
+    if all(reference.backend == "onnx" for reference in references):
+        return default_threads()
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _machine(device: str | None, threads: int) -> dict[str, Any]:
+    """What the figures depend on; a process that needed no torch is not made to load it."""
+    torch = sys.modules.get("torch")
+    accelerator = torch and torch.accelerator.current_accelerator(check_available=True)
     return {
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "device": str(device or accelerator or "cpu"),
+        "accelerator": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None,
         "processor": platform.processor() or platform.machine(),
         "cores": psutil.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in ("distill", "torch", "transformers", "sentence-transformers")},
+        "threads": threads,
+        "versions": dict(_versions("distill", "torch", "transformers", "sentence-transformers", "onnxruntime")),
         "load_average_before": psutil.getloadavg()[0],
     }
+
+
+def _versions(*names: str) -> Iterator[tuple[str, str]]:
+    """Of those packages that are installed."""
+    for name in names:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -11,7 +12,7 @@ from distill.collections.collection import Collection, Run
 from distill.errors import ModelError
 from distill.models import ModelReference, load_config
 from distill.progress import Advance
-from distill.serving.onnx_folder import GRAPH, holds_graph_alone
+from distill.serving.graph_file import GRAPH, holds_graph_alone
 from distill.stages.candidates import scored, texts
 
 Backend = Literal["auto", "torch", "onnx"]
@@ -21,15 +22,15 @@ NumberType = Literal["float32", "bfloat16", "float16"]
 class Ranker(Protocol):
     """A cross-encoder of torch or ONNX Runtime, or a bi-encoder."""
 
-    def score_pairs(self, query: str, documents: list[str]) -> list[float]:
+    def score_pairs(self, query: str, documents: Sequence[str]) -> list[float]:
         """One score per document, higher is better, in the order given."""
         ...
 
-    def score_many(self, lists: list[tuple[str, list[str]]]) -> list[list[float]]:
+    def score_many(self, lists: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
         """One list of scores for each (query, documents)."""
         ...
 
-    def count_tokens(self, query: str, documents: list[str]) -> int:
+    def count_tokens(self, query: str, documents: Sequence[str]) -> int:
         """Tokens that scoring these pairs sends through the model."""
         ...
 

@@ -33,14 +33,14 @@ def memory_of(model: str, device: str | None, query: str, documents: Sequence[st
 
 
 def _measure(model: str, device: str | None, query: str, documents: list[str]) -> MemoryUse:
-    import torch
-
     from distill.stages.rankers import open_ranker
 
     open_ranker(model, device).score_pairs(query, documents)
     resident = psutil.Process().memory_info().rss / 2**20
+    # not loaded for the question: an ONNX graph runs without torch, and is measured without it
+    torch = sys.modules.get("torch")
     # nothing was taken where the model runs on the processor
-    taken = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
+    taken = torch.cuda.max_memory_allocated() / 2**20 if torch and torch.cuda.is_available() else 0.0
     return MemoryUse(resident, taken or None)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from tests.benchmarks.compare import compare_seconds
 from tests.benchmarks.gpu_teacher import gpu_teacher
 from tests.benchmarks.head_search import head_search_seconds
+from tests.benchmarks.int8 import int8_speedup
 from tests.benchmarks.korean_terms import korean_terms
 from tests.benchmarks.label_memory import label_memory
 from tests.benchmarks.label_store import label_store
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "gpu_teacher": gpu_teacher,
     "head_search": head_search_seconds,
     "students": student_speed,
+    "int8_speedup": int8_speedup,
     "korean_terms": korean_terms,
     "labels": lambda: [label_overhead()],
     "label_store": label_store,

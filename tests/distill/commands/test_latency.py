@@ -156,6 +156,25 @@ def test_memory_is_that_of_a_process_with_the_model_alone(house):
     assert 100 < taken.resident_mib < 2000
 
 
+def test_a_graph_is_measured_without_torch(onnx_folder):
+    taken = resident_memory.memory_of(f"onnx:{onnx_folder()}", "cpu", "word1", ["word2", "word3"])
+    # numpy and ONNX Runtime; torch and transformers alone take three times that
+    assert 30 < taken.resident_mib < 160
+    assert taken.device_mib is None
+
+
+def test_backends_and_number_types_stand_side_by_side(house, beir_folder, onnx_folder):
+    folder = onnx_folder()
+    output = run(
+        f"full={folder}", f"half=bfloat16:{folder}", f"graph=onnx:{folder}", "--collection", beir_folder, "--run",
+        house / "first.run", "--documents", "4", "--queries", 2, "--warmup", 0, "--no-memory", "--device", "cpu",
+    )  # fmt: skip
+    assert "run by: full torch float32; half torch bfloat16; graph onnx" in output
+    tokens = re.findall(r"│ +(full|half|graph) .*? ([0-9]+) +│\n", output)
+    assert len(tokens) == 3
+    assert len({count for _, count in tokens}) == 1
+
+
 def test_a_process_that_fails_is_named(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ModelError, match=r"model './x': its memory could not be measured .*: exit code 1"):

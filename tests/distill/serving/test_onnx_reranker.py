@@ -10,10 +10,11 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import ModelError
-from distill.serving.onnx_folder import holds_graph_alone
-from distill.serving.onnx_reranker import OnnxReranker, default_threads
+from distill.serving.graph_file import holds_graph_alone
+from distill.serving.onnx_reranker import OnnxReranker
+from distill.serving.threads import default_threads
 from students.scoring import Reranker
-from tests.distill.serving.conftest import KINDS, TEXTS, changed
+from tests.distill.exported_folders import KINDS, TEXTS, changed
 
 LISTS = [
     ("the cat", [*TEXTS, "", " ", "cat " * 300, "a [SEP] b [PAD] <|endoftext|> [CLS]", "nul \x00 and \u200f mark"]),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
@@ -61,27 +58,10 @@ def write_graph(folder: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Gives the folder of one of `KINDS`, with weights and graph, made once."""
-    made: dict[str, Path] = {}
-
-    def give(kind: str = "encoder") -> Path:
-        if kind not in made:
-            folder = tmp_path_factory.mktemp("served") / kind.replace(" ", "_")
-            encoder(folder) if kind == "encoder" else decoder(folder, kind.split()[0])
-            write_graph(folder)
-            made[kind] = folder
-        return made[kind]
-
-    return give
-
-
-@pytest.fixture
-def copied(onnx_folder: Callable[..., Path], tmp_path: Path) -> Path:
-    """An encoder's folder that a test may break, without weights, as the int8 target leaves it."""
-    folder = Path(shutil.copytree(onnx_folder(), tmp_path / "exported"))
-    (folder / "model.safetensors").unlink()
+def exported(kind: str, folder: Path) -> Path:
+    """A re-ranker of one of `KINDS` at ``folder``, with weights and graph."""
+    encoder(folder) if kind == "encoder" else decoder(folder, kind.split()[0])
+    write_graph(folder)
     return folder
 
 

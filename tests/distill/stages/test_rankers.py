@@ -1,0 +1,60 @@
+"""A model with what runs it, in one word and with a command's options."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from distill.errors import ModelError
+from distill.stages.rankers import RankerReference, open_ranker
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("./folder", RankerReference("./folder")),
+        ("onnx:./folder", RankerReference("./folder", "onnx")),
+        ("torch:Qwen/Qwen3-0.6B", RankerReference("Qwen/Qwen3-0.6B", "torch")),
+        ("bfloat16:./folder", RankerReference("./folder", "torch", "bfloat16")),
+        ("package:name/model", RankerReference("package:name/model")),
+        ("onnx:package:name/model", RankerReference("package:name/model", "onnx")),
+        ("C:\\folder", RankerReference("C:\\folder")),
+    ],
+)
+def test_references_are_read(text, expected):
+    assert RankerReference.parse(text) == expected
+
+
+def test_a_path_may_begin_as_a_prefix_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "onnx:folder").mkdir()
+    assert RankerReference.parse("onnx:folder") == RankerReference("onnx:folder")
+
+
+def test_auto_takes_the_graph_where_nothing_else_can_run(onnx_folder, copied, monkeypatch):
+    both = str(onnx_folder())
+    assert RankerReference(both).settled().backend == "torch"
+    assert RankerReference(str(copied)).settled().backend == "onnx"
+    assert RankerReference("org/name").settled().backend == "torch"
+    assert RankerReference(str(copied), "torch").settled().backend == "torch"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert RankerReference(both).settled().backend == "onnx"
+
+
+def test_options_complete_a_reference_and_do_not_contradict_it():
+    plain, half = RankerReference("./m"), RankerReference("./m", "torch", "bfloat16")
+    assert plain.told("onnx", None) == RankerReference("./m", "onnx")
+    assert plain.told("auto", "float16") == RankerReference("./m", "torch", "float16")
+    assert half.told("auto", None) == half
+    with pytest.raises(ModelError, match="is asked for with torch, and --backend says onnx"):
+        half.told("onnx", None)
+    with pytest.raises(ModelError, match="is asked for in bfloat16, and --dtype says float16"):
+        half.told("auto", "float16")
+
+
+def test_half_precision_is_near_full_precision(onnx_folder):
+    full, half = (open_ranker(f"{kind}:{onnx_folder()}", "cpu") for kind in ("float32", "bfloat16"))
+    assert half.model.dtype != full.model.dtype
+    documents = ["the cat sat on the mat", "emoji"]
+    assert half.score_pairs("the cat", documents) == pytest.approx(full.score_pairs("the cat", documents), abs=0.3)
