@@ -16,9 +16,9 @@ from distill.collections.beir import read_beir, write_beir
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
+from distill.errors import ModelError
 from distill.evaluation.measures import candidate_recall
 from distill.export.folder import MOST_LISTS, ExportReport, ExportRequest, export_model
-from distill.export.gate import GateError
 from distill.export.model_folder import GRAPH
 from distill.export.pairs import lists_of, spread_pairs
 from distill.export.servers import Target
@@ -342,7 +342,9 @@ def exporter(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
             request = ExportRequest(target, folder / place, pairs, judged, graph=graph)
             try:
                 written[target] = export_model(source, request)
-            except GateError as error:
+            except ModelError as error:
+                if target == "hf":
+                    raise
                 refused.append(f"{target} left out: {error}")
         return _export_facts(written, refused)
 

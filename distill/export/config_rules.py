@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from distill.export.model_folder import ACTIVATIONS, IDENTITY, SIGMOID, ModelFolder
 from distill.export.rules import Problem, Rule, shown
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

@@ -81,7 +81,7 @@ def _tokenizer_class(folder: ModelFolder) -> Problem | None:
 
 def _separators(folder: ModelFolder) -> Problem | None:
     pair = folder.pair
-    if not folder.tokenizer or {"$A", "$B"} - set(pair):
+    if not folder.tokenizer:
         return None
     first, second = sorted((pair.index("$A"), pair.index("$B")))
     return None if second - first > 1 else Problem(f"a pair is {' '.join(pair)}")

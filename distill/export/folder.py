@@ -151,24 +151,35 @@ def _write_graphs(source: Source, folder: Path, request: ExportRequest) -> tuple
 
 
 def _quantise(folder: Path, request: ExportRequest) -> GateReport | None:
-    """Put the int8 graph in the place of the fp32 graph, where the gate lets it."""
-    from distill.export.quantised import write_int8
+    """Put the first int8 graph that the gate lets pass in the place of the fp32 graph."""
+    from distill.export.quantised import SCHEMES, write_int8
 
-    graph = folder / GRAPH
-    before = _graph_scores(folder, request.lists)
+    graph, lists = folder / GRAPH, request.lists
+    before = _graph_scores(folder, lists)
+    reports: list[GateReport] = []
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        write_int8(graph, Path(scratch) / "int8.onnx")
-        (Path(scratch) / "int8.onnx").replace(graph)
-    if request.lists is None:
-        return None
-    after = _graph_scores(folder, request.lists)
-    report = judge(request.lists.scored(before), request.lists.scored(after), request.lists.qrels, request.limits)
-    if not report.passed and not request.force:
+        fp32 = graph.rename(Path(scratch) / "fp32.onnx")
+        kept = Path(scratch) / "int8.onnx"
+        for scheme in SCHEMES:
+            write_int8(fp32, graph, scheme)
+            if lists is None:
+                return None
+            after = lists.scored(_graph_scores(folder, lists))
+            report = judge(lists.scored(before), after, lists.qrels, request.limits, scheme)
+            if report.passed:
+                return report
+            # the best of those that failed, should one be forced
+            if not reports or report.tau_b > max(found.tau_b for found in reports):
+                graph.replace(kept)
+            reports.append(report)
+        kept.replace(graph)
+    if not request.force:
+        tried = "; ".join(f"{report.scheme}: {', '.join(report.failures)}" for report in reports)
         raise GateError(
-            f"the int8 graph changes rankings too much and is not written: {'; '.join(report.failures)} "
-            f"({report.summary()}); use --target onnx, or --force to write it all the same"
+            f"the int8 graph changes rankings too much and is not written ({tried}; {reports[0].lists} lists); use "
+            "--target onnx, or --force to write it all the same"
         )
-    return report
+    return max(reports, key=lambda report: report.tau_b)
 
 
 def _graph_scores(folder: Path, lists: RealLists | None) -> list[list[float]]:
@@ -182,7 +193,8 @@ def _refuse_other_scores(source: Source, parity: Sequence[LoaderParity], request
         if found.passed or (request.force and request.target == "onnx-int8"):
             continue
         reason = found.problem or f"differs by up to {found.largest:.1e} in logits (Spearman {found.spearman:.4f})"
-        raise ModelError(f"{source.name}: {found.loader} does not score the export as the model does: {reason}")
+        kind = GateError if request.target == "onnx-int8" else ModelError
+        raise kind(f"{source.name}: {found.loader} does not score the export as the model does: {reason}")
 
 
 def _write_facts(

@@ -43,6 +43,7 @@ class GateReport:
     """How a quantised model ranks beside its fp32 original, and what of that is not enough.
 
     Args:
+        scheme: how the graph was quantised.
         lists: how many were ranked by both; ``documents`` in all.
         tau_b: mean Kendall's tau-b; ``top_1`` and ``overlap`` are the shares of lists with the same first document, and
             of the first ten documents in common.
@@ -51,6 +52,7 @@ class GateReport:
         limits: what was asked for.
     """
 
+    scheme: str
     lists: int
     documents: int
     tau_b: float
@@ -77,8 +79,8 @@ class GateReport:
     def summary(self) -> str:
         """The figures in one line."""
         shown = (
-            f"{self.lists} lists, {self.documents} documents: Kendall tau-b {self.tau_b:.3f}, top-10 overlap "
-            f"{self.overlap:.3f}, same first document {self.top_1:.3f}"
+            f"{self.scheme}: {self.lists} lists, {self.documents} documents, Kendall tau-b {self.tau_b:.3f}, top-10 "
+            f"overlap {self.overlap:.3f}, same first document {self.top_1:.3f}"
         )
         if self.difference is None:
             return f"{shown}; no judgments"
@@ -88,7 +90,7 @@ class GateReport:
         )
 
 
-def judge(fp32: Run, quantised: Run, qrels: Qrels, limits: GateLimits) -> GateReport:
+def judge(fp32: Run, quantised: Run, qrels: Qrels, limits: GateLimits, scheme: str = "int8") -> GateReport:
     """Compare two scorings of the same lists.
 
     Args:
@@ -96,6 +98,7 @@ def judge(fp32: Run, quantised: Run, qrels: Qrels, limits: GateLimits) -> GateRe
         quantised: the quantised model's.
         qrels: judgments of some of these queries.
         limits: what is asked for.
+        scheme: how the graph was quantised, for the report.
 
     Raises:
         DataError: the runs share no query.
@@ -118,6 +121,7 @@ def judge(fp32: Run, quantised: Run, qrels: Qrels, limits: GateLimits) -> GateRe
     if found.queries < FEWEST_LISTS:
         failures.append(f"{found.queries} lists, fewer than {FEWEST_LISTS}: too few to tell")
     return GateReport(
+        scheme=scheme,
         lists=found.queries,
         documents=sum(map(len, fp32.values())),
         tau_b=found.tau_b,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import logging
 import warnings
@@ -26,23 +27,17 @@ _SHAPES = ((1, 1), (1, 7), (3, 16), (5, 33))
 
 
 class _Logits(nn.Module):
-    """The model with its inputs in a fixed order and its logits as the only output."""
+    """The model with its inputs in a fixed order and its logits as the only output; a decoder keeps no cache."""
 
     def __init__(self, model: Any, inputs: list[str]) -> None:
         super().__init__()
         self.model = model
         self.inputs = inputs
+        takes_cache = "use_cache" in inspect.signature(model.forward).parameters
+        self.options = {"use_cache": False} if takes_cache else {}
 
     def forward(self, *values: Tensor) -> Tensor:
-        logits: Tensor = self.model(**dict(zip(self.inputs, values, strict=True)), use_cache=False).logits
-        return logits
-
-
-class _LogitsWithoutCache(_Logits):
-    """The same for models that know no cache."""
-
-    def forward(self, *values: Tensor) -> Tensor:
-        logits: Tensor = self.model(**dict(zip(self.inputs, values, strict=True))).logits
+        logits: Tensor = self.model(**dict(zip(self.inputs, values, strict=True)), **self.options).logits
         return logits
 
 
@@ -75,9 +70,7 @@ def write_graph(model: Any, path: Path) -> float:
             "file: export it with --target hf"
         )
     inputs = graph_inputs(model.config.to_dict())
-    wrapper = (_Logits if hasattr(model.config, "use_cache") and _takes_cache(model) else _LogitsWithoutCache)(
-        model, inputs
-    ).eval()
+    wrapper = _Logits(model, inputs).eval()
     example = _batch(model.config, inputs, 2, 9, "right")
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
@@ -119,12 +112,6 @@ def compare_graph(model: Any, path: Path) -> float:
             difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("nan")
             worst = max(worst, difference) if difference == difference else float("inf")
     return worst
-
-
-def _takes_cache(model: Any) -> bool:
-    import inspect
-
-    return "use_cache" in inspect.signature(model.forward).parameters
 
 
 def _batch(config: Any, inputs: list[str], rows: int, tokens: int, side: str) -> dict[str, Tensor]:

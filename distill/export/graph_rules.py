@@ -11,7 +11,7 @@ from distill.export.rules import AGAIN, Problem, Rule, export_facts
 from distill.export.servers import GRAPH_LIMIT
 
 _INT64 = 7  # onnx.TensorProto.INT64
-_QUANTISED_OPERATIONS = frozenset({"MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QLinearMatMul"})
+_QUANTISED_OPERATIONS = frozenset({"MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulNBits"})
 
 
 def _graph_file(folder: ModelFolder) -> Problem | None:

@@ -90,7 +90,11 @@ class ModelFolder:
     @cached_property
     def pair(self) -> list[str]:
         """How a pair is put together: special tokens' names, with ``$A`` for the query and ``$B`` for the document."""
-        return _pair(self.tokenizer.get("post_processor") or {}) or ["$A", "$B"]
+        try:
+            found = _pair(self.tokenizer.get("post_processor") or {})
+        except (KeyError, TypeError, IndexError):
+            found = None  # no tokenizer that could be read, which a rule of its own says
+        return found if found and {"$A", "$B"} <= set(found) else ["$A", "$B"]
 
     @property
     def tells_documents_by_type(self) -> bool:

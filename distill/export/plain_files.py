@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from distill.export.model_folder import CARD, CONFIG, TOKENIZER, TOKENIZER_CONFIG
 from distill.export.source import Source
 
-_SECTION = "## Deployment"
+_SECTION = "## Deployment (distill export)"
 # transformers 5 writes the first name for tokenizers of no class of their own; version 4 knows the second alone, and
 # so does version 5
 _NEW_CLASS, _KNOWN_CLASS = "TokenizersBackend", "PreTrainedTokenizerFast"

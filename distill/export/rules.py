@@ -52,4 +52,4 @@ def export_facts(folder: ModelFolder) -> dict[str, Any]:
 
 def shown(value: Any) -> str:
     """A value as it stands in a JSON file."""
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")

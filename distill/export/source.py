@@ -225,7 +225,7 @@ def _set_pair(tokenizer: Any, folder: ModelFolder, name: str, template: str | No
 
 
 def _set_token_types(model: Any, tokenizer: Any, folder: ModelFolder, notes: list[str]) -> None:
-    """Where transformers hands the model no token types, keep servers that read them off the tokenizer from doing so."""
+    """Where transformers hands the model no token types, keep servers from reading any off the tokenizer."""
     if not reads_token_types(model.config.to_dict()) or "token_type_ids" in tokenizer.model_input_names:
         return
     if not folder.tells_documents_by_type:
@@ -234,13 +234,13 @@ def _set_token_types(model: Any, tokenizer: Any, folder: ModelFolder, notes: lis
 
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in folder.pair if not token.startswith("$")}
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=[f"{piece}:0" for piece in folder.pair[: folder.pair.index("$B")]],
+        single=[f"{piece}:0" for piece in folder.pair[: folder.pair.index("$B")]] if folder.standard_pair else "$A:0",
         pair=[f"{piece}:0" for piece in folder.pair],
         special_tokens=list(ids.items()),
     )
     notes.append(
-        "its tokenizer numbers the document's tokens by type, but hands no types over, so it was trained without; other "
-        "servers would have read them, now they are all 0"
+        "its tokenizer knows token types but hands none over, so it was trained without; other servers would have "
+        "read them, now they are all 0"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import pytest
@@ -10,6 +11,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from distill.collections.beir import read_beir
 from distill.collections.trec import write_run
+from distill.commands import export
+from distill.export.gate import GateLimits
 from distill.first_stage import bm25_run
 
 
@@ -97,6 +100,13 @@ def test_bad_input_is_one_line(arguments, message, distill, student, tmp_path):
     assert code == 2
     assert message in told and told.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gate_s_limits_are_those_of_the_library():
+    options = {name: option.default for name, option in inspect.signature(export.export).parameters.items()}
+    limits = GateLimits()
+    assert (options["min_tau"], options["min_overlap"]) == (limits.tau_b, limits.overlap)
+    assert options["max_ndcg_loss"] == limits.ndcg_loss
 
 
 def test_help_names_both_forms(distill):

@@ -23,11 +23,11 @@ def run(lists, order=DOCUMENTS):
 
 
 def test_the_same_scores_pass():
-    report = judge(
-        run(12), run(12), {f"q{n}": {"d03": 1} for n in range(12)}, GateLimits(tau_b=1, overlap=1, ndcg_loss=0)
-    )
+    qrels = {f"q{n}": {"d03": 1} for n in range(12)}
+    report = judge(run(12), run(12), qrels, GateLimits(tau_b=0.9999, overlap=1, ndcg_loss=0))
     assert report.passed
-    assert (report.tau_b, report.overlap, report.top_1, report.difference) == (1, 1, 1, 0)
+    assert report.tau_b == pytest.approx(1)
+    assert (report.overlap, report.top_1, report.difference) == (1, 1, 0)
 
 
 def test_figures_by_hand():
@@ -81,7 +81,7 @@ def test_a_refused_graph_is_not_written_unless_forced(exported, student, real_li
     source = open_source(str(student("encoder")))
     graph = exported("encoder", "onnx") / "onnx" / "model.onnx"
     strict = GateLimits(tau_b=1.0, overlap=1.0, ndcg_loss=0.0)
-    with pytest.raises(ModelError, match="changes rankings too much and is not written: Kendall tau-b 0"):
+    with pytest.raises(ModelError, match="too much and is not written .a scale a channel: Kendall tau-b 0"):
         export_model(source, ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN, real_lists, strict, graph=graph))
     assert list(tmp_path.iterdir()) == []
     request = ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN, real_lists, strict, force=True, graph=graph)

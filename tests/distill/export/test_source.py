@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from sentence_transformers import CrossEncoder
+from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import ModelError
@@ -158,3 +159,16 @@ def test_a_tokenizer_without_a_length_gets_the_model_s(tmp_path):
 def test_what_is_no_folder_is_told_in_one_line(tmp_path):
     with pytest.raises(ModelError, match="no such folder; a model is a folder, or a hub id"):
         open_source(str(tmp_path / "nothing"))
+
+
+def test_token_types_that_the_model_never_saw_are_taken_from_all_servers(tmp_path):
+    """A tokenizer that numbers texts by type but hands no types over, as one without a class of its own does."""
+    folder = save_encoder(tmp_path / "theirs")
+    change(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    change(folder / "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
+    assert "token_type_ids" not in AutoTokenizer.from_pretrained(folder)("a kettle", "boil water")
+    before = Tokenizer.from_file(str(folder / "tokenizer.json")).encode("a kettle", "boil water")
+    export(folder, tmp_path / "out")
+    after = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).encode("a kettle", "boil water")
+    assert after.ids == before.ids
+    assert set(before.type_ids) == {0, 1} and set(after.type_ids) == {0}
