@@ -116,7 +116,8 @@ def _transformers(path: Path, pairs: Sequence[Pair]) -> tuple[list[float], str]:
     tokenizer: Any = AutoTokenizer.from_pretrained(path)
     with torch.inference_mode():
         scores = [
-            float(model(**tokenizer(query, document, truncation=True, return_tensors="pt")).logits[0, 0])
+            # in lists: a tokenizer takes a single empty document for none, and leaves out its separator
+            float(model(**tokenizer([query], [document], truncation=True, return_tensors="pt")).logits[0, 0])
             for query, document in pairs
         ]
     return scores, ACTIVATIONS[IDENTITY]

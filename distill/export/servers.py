@@ -145,7 +145,8 @@ SERVERS: dict[str, Server] = {
     "sentence-transformers": Server("sentence-transformers", frozenset({"hf", "onnx"}), _any),
     "vllm": Server("vLLM", frozenset({"hf", "onnx"}), _vllm),
     "tei": Server("text-embeddings-inference", frozenset({"hf", "onnx", "onnx-int8"}), _tei),
-    "infinity": Server("infinity", frozenset({"hf", "onnx", "onnx-int8"}), _any),
+    # its ONNX engine hands no token types over, so BERT graphs score wrongly there
+    "infinity": Server("infinity", frozenset({"hf", "onnx"}), _any),
     "onnxruntime": Server("ONNX Runtime", frozenset({"onnx", "onnx-int8"}), _any),
     "elasticsearch": Server("Elasticsearch (eland)", frozenset({"hf", "onnx"}), _elasticsearch),
     "opensearch": Server("OpenSearch", frozenset({"onnx", "onnx-int8"}), _opensearch),

@@ -55,8 +55,7 @@ def export(build: Callable[[], tuple[Any, Any]], folder: Path, target: Target = 
             parameter.mul_(LARGEST_LOGIT / largest)
     save_student(model, tokenizer, folder / "student", body="A student of a test.")
     out = folder / target
-    # transformers, asked for one pair, takes an empty document for none at all and leaves out its separator
-    pairs = [(QUERIES[0], document) for document in DOCUMENTS if document]
+    pairs = [(QUERIES[0], document) for document in DOCUMENTS]
     export_model(open_source(str(folder / "student")), ExportRequest(target, out, pairs, force=True))
     return out
 

@@ -7,8 +7,10 @@ import json
 import pytest
 
 from distill.collections.collection import Collection, DataError, Document
+from distill.export.folder import ExportRequest, export_model
 from distill.export.pairs import BUILT_IN, RealLists, lists_of, read_pairs, spread_pairs
 from distill.export.parity import read_parity, write_parity
+from distill.export.source import open_source
 
 
 def test_the_built_in_pairs_are_twenty_in_several_scripts():
@@ -66,3 +68,11 @@ def test_lists_are_spread_evenly():
     assert list(lists.spread(10).documents) == [f"q{n}" for n in range(0, 25, 3)]
     assert lists.spread(10).qrels == {"q3": {}}
     assert len(lists.spread(25).documents) == 25
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+def test_every_loader_gives_an_empty_document_the_same_score(student, tmp_path, kind):
+    request = ExportRequest("hf", tmp_path / "out", [("kettle", ""), ("", "kettle"), ("kettle", "boil water")])
+    report = export_model(open_source(str(student(kind)), activation="logit"), request)
+    assert {row.loader for row in report.parity} == {"transformers", "CrossEncoder"}
+    assert all(row.passed and row.largest < 1e-5 for row in report.parity)

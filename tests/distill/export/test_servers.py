@@ -41,18 +41,18 @@ JAVA = {"opensearch", "vespa"}
     ("model_type", "pair", "tokenizer", "hf", "onnx", "int8"),
     [
         ("bert", BERT_PAIR, "BertTokenizer", TORCH | {"tei", "elasticsearch"},
-         TORCH | JAVA | {"tei", "elasticsearch", "onnxruntime"}, JAVA | {"tei", "infinity", "onnxruntime"}),
+         TORCH | JAVA | {"tei", "elasticsearch", "onnxruntime"}, JAVA | {"tei", "onnxruntime"}),
         ("roberta", ROBERTA_PAIR, "RobertaTokenizer", TORCH | {"tei", "elasticsearch"},
          TORCH | {"tei", "elasticsearch", "opensearch", "onnxruntime"},
-         {"tei", "infinity", "opensearch", "onnxruntime"}),
+         {"tei", "opensearch", "onnxruntime"}),
         # a tokenizer of its own: not for Elasticsearch
         ("modernbert", BERT_PAIR, "PreTrainedTokenizerFast", TORCH | {"tei"}, TORCH | JAVA | {"tei", "onnxruntime"},
-         JAVA | {"tei", "infinity", "onnxruntime"}),
+         JAVA | {"tei", "onnxruntime"}),
         # text-embeddings-inference has no classifier for it, and vLLM none at all
         ("distilbert", BERT_PAIR, "DistilBertTokenizer", {"sentence-transformers", "infinity", "elasticsearch"},
          {"sentence-transformers", "infinity", "elasticsearch", "tei", "onnxruntime"} | JAVA,
-         JAVA | {"tei", "infinity", "onnxruntime"}),
-        ("qwen3", PROMPT_PAIR, "Qwen2Tokenizer", TORCH, TORCH | {"onnxruntime"}, {"infinity", "onnxruntime"}),
+         JAVA | {"tei", "onnxruntime"}),
+        ("qwen3", PROMPT_PAIR, "Qwen2Tokenizer", TORCH, TORCH | {"onnxruntime"}, {"onnxruntime"}),
     ],
     ids=["BERT", "RoBERTa", "ModernBERT", "DistilBERT", "decoder"],
 )  # fmt: skip
