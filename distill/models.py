@@ -139,10 +139,25 @@ def load_causal_model(
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
+    except RuntimeError as error:
+        # torch's own, of a device that the machine does not have; without a map there is no such device
+        if device_map is None:
+            raise
+        raise ModelError(f"model {reference.text!r}: device_map {device_map}: {_first_line(error)}") from error
     if device_map is not None:
+        _check_names(reference, device_map, model)
         # its layers lie where the map says; `to` would gather them on one device
         return model.eval()
     return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _check_names(reference: ModelReference, device_map: str | Mapping[str, int | str], model: PreTrainedModel) -> None:
+    """Refuse a map with a name that the model does not have: transformers passes over it without a word."""
+    known = {name for name, _ in [*model.named_modules(), *model.named_parameters()]}
+    unknown = [] if isinstance(device_map, str) else [name for name in device_map if name not in known]
+    if unknown:
+        some = ", ".join(sorted(known, key=lambda name: (name.count("."), name))[1:6])
+        raise ModelError(f"model {reference.text!r}: device_map names {unknown[0]!r}; it has {some} and so on")
 
 
 def causal_model_without_weights(
