@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from distill.export.graph import write_graph
-from distill.export.quantised import write_int8
+from distill.export.quantised import SCHEMES, write_int8
 from distill.models import ModelReference
 from distill.serving.onnx_reranker import OnnxReranker
 from students.encoder import load_encoder
@@ -55,7 +55,8 @@ def _export(fp32: Path, int8: Path) -> None:
         tokenizer.save_pretrained(folder)
         (folder / "onnx").mkdir()
     write_graph(Reranker.load(fp32, device="cpu").model.eval(), fp32 / "onnx" / "model.onnx")
-    write_int8(fp32 / "onnx" / "model.onnx", int8 / "onnx" / "model.onnx")
+    # the first scheme is the one that the gate lets an encoder of this kind have
+    write_int8(fp32 / "onnx" / "model.onnx", int8 / "onnx" / "model.onnx", next(iter(SCHEMES)))
 
 
 def _work(ranker: Reranker | OnnxReranker, lists: list[tuple[str, list[str]]]) -> Callable[[], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,17 @@ def test_tokens_are_counted_and_passages_scored_as_with_torch(onnx_folder, kind,
         assert ours.score_pairs(query, documents) == pytest.approx(theirs.score_pairs(query, documents), abs=1e-4)
     assert whole.score_pairs(*LISTS[0]) == pytest.approx(scores_of_transformers(folder)[0], abs=1e-4)
     assert whole.count_tokens(*LISTS[0]) < ours.count_tokens(*LISTS[0])
+
+
+def test_several_threads_may_score_at_once(copied):
+    changed(copied / "config.json", passages={"tokens": 6})
+    reranker = OnnxReranker.load(copied, threads=1)
+    lists = [(query, documents) for query, documents in LISTS if documents] * 8
+    alone = [reranker.score_pairs(*one) for one in lists]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda one: reranker.score_pairs(*one), lists))
+    for row, expected in zip(together, alone, strict=True):
+        assert row == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_tokenizer_without_a_length_is_bounded_by_the_model_s_positions(copied):
