@@ -30,12 +30,13 @@ class GateLimits:
 
     The defaults part what was measured on 40 lists of WikiQA with the quickstart's encoder: one scale a matrix lost
     .012 and .043 of nDCG@10 at tau-b .84; one scale a channel lost nothing that could be seen (.004, gained .001) at
-    tau-b .91 and overlap .94. A tau-b of .87 leaves 93.5 % of all pairs of documents in their order.
+    tau-b .91 and overlap .94. A tau-b of .87 leaves 93.5 % of all pairs of documents in their order. With fifty judged
+    lists the interval reaches about .03 to either side of any graph: a lower limit on it would refuse by chance.
     """
 
     tau_b: float = 0.87
     overlap: float = 0.9
-    ndcg_loss: float = 0.02
+    ndcg_loss: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
