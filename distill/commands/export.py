@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -55,6 +56,7 @@ def export(
         Path | None, typer.Option(help="JSON lines with query and document instead; one list a query")
     ] = None,
     pairs: Annotated[int, typer.Option(help="pairs whose scores travel with the folder", min=1)] = 20,
+    candidates: Annotated[int, typer.Option(help="documents of each list of --run", min=2)] = 20,
     lists: Annotated[int, typer.Option(help="most lists that judge an int8 graph", min=10)] = 100,
     intended: Annotated[
         list[str] | None, typer.Option("--for", help="a server that must be able to load it; repeatable")
@@ -79,8 +81,9 @@ def export(
     from distill.export.pairs import BUILT_IN, spread_pairs
     from distill.export.servers import refuse_impossible
     from distill.export.source import local_folder, open_source
+    from distill.progress import progress_bar
 
-    real = _real_lists(collection, run, pairs_file)
+    real = _real_lists(collection, run, pairs_file, candidates)
     chosen = BUILT_IN[:pairs] if real is None else spread_pairs(real.texts(), pairs)
     limits = GateLimits(min_tau, min_overlap, max_ndcg_loss)
     judged = real.spread(lists) if real else None
@@ -89,8 +92,11 @@ def export(
     folder = read_model_folder(local_folder(model))
     refuse_impossible(folder, request.target, intended or [])
     request = replace(request, graph=fp32_graph(folder))
-    report = export_model(open_source(model, activation, pair_template), request)
-    print_export(Console(), report)
+    console = Console()
+    judging = progress_bar(console, "judging int8", "lists") if target is Form.INT8 else nullcontext()
+    with judging as advance:
+        report = export_model(open_source(model, activation, pair_template), request, advance)
+    print_export(console, report)
 
 
 @app.command(_CHECK)
@@ -114,11 +120,14 @@ def check(
         raise typer.Exit(1)
 
 
-def _real_lists(collection: Path | None, run: Path | None, pairs_file: Path | None) -> RealLists | None:
+def _real_lists(
+    collection: Path | None, run: Path | None, pairs_file: Path | None, candidates: int
+) -> RealLists | None:
     from distill.collections.beir import read_beir
     from distill.collections.collection import DataError
     from distill.collections.trec import check_run, read_run
     from distill.export.pairs import lists_of, read_pairs
+    from distill.stages.candidates import top
 
     if pairs_file is not None:
         if collection or run:
@@ -130,4 +139,4 @@ def _real_lists(collection: Path | None, run: Path | None, pairs_file: Path | No
         raise DataError("--collection and --run go together: the run names the documents, the collection has the texts")
     loaded, ranked = read_beir(collection), read_run(run)
     check_run(ranked, loaded, str(run))
-    return lists_of(loaded, ranked)
+    return lists_of(loaded, top(ranked, ranked, candidates))

@@ -22,6 +22,7 @@ from distill.export.plain_files import write_card, write_model_files
 from distill.export.rules import EXPORT, export_facts
 from distill.export.servers import TARGETS, Target, Verdict, verdicts
 from distill.export.source import Source
+from distill.progress import Advance
 
 MOST_LISTS = 100
 _VERSIONS = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript", "onnxruntime")
@@ -77,8 +78,13 @@ class ExportReport:
     notes: tuple[str, ...] = field(default=())
 
 
-def export_model(source: Source, request: ExportRequest) -> ExportReport:
+def export_model(source: Source, request: ExportRequest, on_progress: Advance | None = None) -> ExportReport:
     """Write the folder in full or not at all, load it with everything that can, and compare the scores.
+
+    Args:
+        source: the model.
+        request: what to write.
+        on_progress: is told the lists that graphs have ranked for the gate of int8, of all that they may have to.
 
     Raises:
         GateError: the int8 graph changes rankings too much; nothing is written.
@@ -90,7 +96,8 @@ def export_model(source: Source, request: ExportRequest) -> ExportReport:
     with whole_folder(request.out) as beside:
         write_model_files(source, beside, weights=request.target != "onnx-int8")
         write_parity(beside / PARITY, request.pairs, _model_scores(source, request.pairs))
-        difference, gate = (None, None) if request.target == "hf" else _write_graphs(source, beside, request)
+        graphs = (None, None) if request.target == "hf" else _write_graphs(source, beside, request, on_progress)
+        difference, gate = graphs
         servers = verdicts(read_model_folder(beside), request.target)
         _write_facts(source, beside, request, difference, gate)
         write_card(source, beside, request.out.name, _card_body(source, request, gate, servers))
@@ -132,7 +139,9 @@ def _model_scores(source: Source, pairs: Sequence[Pair]) -> list[float]:
     return [scores[0] for scores in reranker.score_many([(query, [document]) for query, document in pairs])]
 
 
-def _write_graphs(source: Source, folder: Path, request: ExportRequest) -> tuple[float, GateReport | None]:
+def _write_graphs(
+    source: Source, folder: Path, request: ExportRequest, on_progress: Advance | None
+) -> tuple[float, GateReport | None]:
     """Write the target's graph; its difference to the model in fp32, and the gate's figures."""
     from distill.export.graph import TOLERANCE, compare_graph, write_graph
 
@@ -147,15 +156,16 @@ def _write_graphs(source: Source, folder: Path, request: ExportRequest) -> tuple
             raise ModelError(f"{request.graph}: this graph is not the model's, its logits differ by {difference:.1e}")
     if request.target == "onnx":
         return difference, None
-    return difference, _quantise(folder, request)
+    return difference, _quantise(folder, request, on_progress)
 
 
-def _quantise(folder: Path, request: ExportRequest) -> GateReport | None:
+def _quantise(folder: Path, request: ExportRequest, on_progress: Advance | None) -> GateReport | None:
     """Put the first int8 graph that the gate lets pass in the place of the fp32 graph."""
     from distill.export.quantised import SCHEMES, write_int8
 
     graph, lists = folder / GRAPH, request.lists
-    before = _graph_scores(folder, lists)
+    judged = _Judged(0 if lists is None else len(lists.documents) * (1 + len(SCHEMES)), on_progress)
+    before = _graph_scores(folder, lists, judged)
     reports: list[GateReport] = []
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         fp32 = graph.rename(Path(scratch) / "fp32.onnx")
@@ -164,7 +174,7 @@ def _quantise(folder: Path, request: ExportRequest) -> GateReport | None:
             write_int8(fp32, graph, scheme)
             if lists is None:
                 return None
-            after = lists.scored(_graph_scores(folder, lists))
+            after = lists.scored(_graph_scores(folder, lists, judged))
             report = judge(lists.scored(before), after, lists.qrels, request.limits, scheme)
             if report.passed:
                 return report
@@ -182,10 +192,30 @@ def _quantise(folder: Path, request: ExportRequest) -> GateReport | None:
     return max(reports, key=lambda report: report.tau_b)
 
 
-def _graph_scores(folder: Path, lists: RealLists | None) -> list[list[float]]:
+@dataclass
+class _Judged:
+    """Lists that graphs have ranked, of all that they may have to."""
+
+    total: int
+    on_progress: Advance | None
+    done: int = 0
+
+    def one_more(self) -> None:
+        self.done += 1
+        if self.on_progress is not None:
+            self.on_progress(self.done, self.total)
+
+
+def _graph_scores(folder: Path, lists: RealLists | None, judged: _Judged) -> list[list[float]]:
     from distill.serving.onnx_reranker import OnnxReranker
 
-    return [] if lists is None else OnnxReranker.load(folder).score_many(lists.texts())
+    if lists is None:
+        return []
+    reranker, scores = OnnxReranker.load(folder), []
+    for query, documents in lists.texts():
+        scores.append(reranker.score_pairs(query, documents))
+        judged.one_more()
+    return scores
 
 
 def _refuse_other_scores(source: Source, parity: Sequence[LoaderParity], request: ExportRequest) -> None:

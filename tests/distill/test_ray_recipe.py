@@ -32,6 +32,8 @@ def rows(folder):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.skipif("'slow' not in config.getoption('-m')", reason="a minute or more; run with -m slow")
 def test_a_recipe_labels_on_a_cluster_what_it_labels_here(recipe_file, tmp_path):
     equal_weights([Head(1, 2), Head(2, 0)]).save(tmp_path / "heads.json")
     heads = (f"teacher.published={tmp_path / 'heads.json'}", "teacher.mix=null")

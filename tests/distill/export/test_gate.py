@@ -11,6 +11,7 @@ from distill.export.folder import ExportRequest, export_model
 from distill.export.gate import GateLimits, judge
 from distill.export.model_folder import read_model_folder
 from distill.export.pairs import BUILT_IN
+from distill.export.quantised import SCHEMES
 from distill.export.source import open_source
 
 LOOSE = GateLimits(tau_b=-1, overlap=0, ndcg_loss=1)
@@ -85,8 +86,12 @@ def test_a_refused_graph_is_not_written_unless_forced(exported, student, real_li
         export_model(source, ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN, real_lists, strict, graph=graph))
     assert list(tmp_path.iterdir()) == []
     request = ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN, real_lists, strict, force=True, graph=graph)
-    report = export_model(source, request)
+    steps: list[tuple[int, int]] = []
+    report = export_model(source, request, lambda done, total: steps.append((done, total)))
     assert report.gate is not None and not report.gate.passed
+    # fp32 and each way of quantising rank every list
+    total = len(real_lists.documents) * (1 + len(SCHEMES))
+    assert steps == [(done, total) for done in range(1, total + 1)]
     told = json.loads((tmp_path / "out" / "export.json").read_text())["gate"]
     assert told["passed"] is False and told["tau_b"] == report.gate.tau_b
     assert "written by --force" in (tmp_path / "out" / "README.md").read_text()
