@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill import comparing, steps
+from distill import comparing, exporting, steps
 from distill.progress import Advance
 from distill.recipe import Recipe
 
@@ -79,7 +79,7 @@ def _taught(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
         stages.append(Stage(name, of_student, learned, steps.trainer(name), "steps"))
     stages.append(Stage("evaluation", _measured(recipe), measured, steps.evaluate, "lists", keep=True))
     for name in recipe.students():
-        stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), steps.exporter(name), "pairs"))
+        stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), exporting.exporter(name), "lists"))
     return stages
 
 

@@ -16,13 +16,7 @@ from distill.collections.beir import read_beir, write_beir
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
-from distill.errors import ModelError
 from distill.evaluation.measures import candidate_recall
-from distill.export.folder import MOST_LISTS, ExportReport, ExportRequest, export_model
-from distill.export.model_folder import GRAPH
-from distill.export.pairs import lists_of, spread_pairs
-from distill.export.servers import Target
-from distill.export.source import open_source
 from distill.first_stage import bm25_run
 from distill.models import ModelReference
 from distill.progress import Advance
@@ -321,58 +315,6 @@ def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         summary = f"{len(systems)} systems on {len(qrels)} test queries"
     evaluation.write_measurements(systems, metrics, folder)
     return {"metrics": metrics, "summary": summary}
-
-
-def exporter(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
-    """The work of exporting the student ``name``."""
-
-    def export(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
-        section = run.recipe.export
-        lists = lists_of(run.collection, run.candidates(run.plan.test))
-        pairs, source = spread_pairs(lists.texts(), section.pairs), open_source(str(run.folder / name / MODEL))
-        written: dict[str, ExportReport] = {}
-        refused: list[str] = []
-        places: dict[Target, str] = {"hf": MODEL, "onnx": "onnx", "onnx-int8": "onnx-int8"}
-        for target, place in places.items():
-            shutil.rmtree(folder / place, ignore_errors=True)
-            if target not in ("hf", *section.targets):
-                continue
-            graph = folder / "onnx" / GRAPH if "onnx" in written else None
-            judged = lists.spread(MOST_LISTS)
-            request = ExportRequest(target, folder / place, pairs, judged, graph=graph)
-            try:
-                written[target] = export_model(source, request)
-            except ModelError as error:
-                if target == "hf":
-                    raise
-                refused.append(f"{target} left out: {error}")
-        return _export_facts(written, refused)
-
-    return export
-
-
-def _export_facts(written: Mapping[str, ExportReport], refused: list[str]) -> Facts:
-    rows = {found.loader: found for found in written["hf"].parity}
-    largest = {name: rows[loader].largest for name, loader in (("cross_encoder", "CrossEncoder"),
-                                                              ("transformers", "transformers"))}  # fmt: skip
-    count = rows["CrossEncoder"].pairs
-    shown = f"{count} pairs scored by CrossEncoder and transformers too, largest difference {max(largest.values()):.1e}"
-    others = [f"{target} {report.bytes / 2**20:.0f} MiB" for target, report in written.items() if target != "hf"]
-    return {
-        "parity": {"pairs": count, **largest},
-        "exports": {target: _export_row(report) for target, report in written.items()},
-        "refused": refused,
-        "summary": "; ".join([shown, *others, *refused]),
-    }
-
-
-def _export_row(report: ExportReport) -> dict[str, Any]:
-    return {
-        "bytes": report.bytes,
-        "seconds": report.seconds,
-        "graph_difference": report.graph_difference,
-        "gate": None if report.gate is None else report.gate.to_json(),
-    }
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
