@@ -106,8 +106,14 @@ def export_model(source: Source, request: ExportRequest, on_progress: Advance | 
         size = sum(path.stat().st_size for path in beside.rglob("*") if path.is_file())
     return ExportReport(
         out=request.out, target=request.target, bytes=size, seconds=time.perf_counter() - started, parity=parity,
-        graph_difference=difference, gate=gate, servers=servers, notes=source.notes,
+        graph_difference=difference, gate=gate, servers=servers, notes=[*source.notes, *_slow(gate)],
     )  # fmt: skip
+
+
+def _slow(gate: GateReport | None) -> list[str]:
+    from distill.export.quantised import NOT_FASTER
+
+    return [] if gate is None or gate.scheme not in NOT_FASTER else [NOT_FASTER[gate.scheme]]
 
 
 def refuse_at_once(request: ExportRequest) -> None:
