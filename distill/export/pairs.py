@@ -87,13 +87,23 @@ class RealLists:
         }
 
     def spread(self, most: int) -> RealLists:
-        """At most so many lists, evenly spaced."""
-        chosen = list(self.documents)[:: max(1, -(-len(self.documents) // most))]
+        """At most so many lists, evenly spaced; those that hold a relevant document first, as nDCG says nothing of others.
+
+        Each half keeps the order of the lists.
+        """
+        answerable = [query_id for query_id in self.documents if self._has_relevant(query_id)]
+        rest = [query_id for query_id in self.documents if not self._has_relevant(query_id)]
+        chosen = _evenly(answerable, most)
+        chosen += _evenly(rest, most - len(chosen))
         return RealLists(
             {query_id: self.queries[query_id] for query_id in chosen},
             {query_id: self.documents[query_id] for query_id in chosen},
             {query_id: self.qrels[query_id] for query_id in chosen if query_id in self.qrels},
         )
+
+    def _has_relevant(self, query_id: str) -> bool:
+        judged = self.qrels.get(query_id, {})
+        return any(judged.get(doc_id, 0) > 0 for doc_id in self.documents[query_id])
 
 
 def lists_of(collection: Collection, run: Run) -> RealLists:
@@ -135,6 +145,12 @@ def spread_pairs(lists: Sequence[tuple[str, Sequence[str]]], count: int) -> list
     """``count`` pairs spread over the (query, documents) lists, so that they differ in more than the document."""
     pairs = [(query, document) for query, documents in lists for document in documents]
     return pairs[:: max(1, len(pairs) // count)][:count]
+
+
+def _evenly(query_ids: Sequence[str], most: int) -> list[str]:
+    """At most so many, the first among them."""
+    count = max(0, min(most, len(query_ids)))
+    return [query_ids[number * len(query_ids) // count] for number in range(count)]
 
 
 def _writable(text: str) -> str:

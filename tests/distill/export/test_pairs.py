@@ -63,16 +63,16 @@ def test_a_run_s_lists_come_with_the_judgments_of_all_splits():
     assert found.scored([[0.5, 0.25], [4.0]]) == {"a": {"x": 0.5, "y": 0.25}, "b": {"y": 4.0}}
 
 
-def test_lists_are_spread_evenly():
-    lists = RealLists({f"q{n}": "" for n in range(25)}, {f"q{n}": {"d": ""} for n in range(25)}, {"q4": {}, "q3": {}})
-    assert list(lists.spread(10).documents) == [f"q{n}" for n in range(0, 25, 3)]
-    assert lists.spread(10).qrels == {"q3": {}}
-    assert len(lists.spread(25).documents) == 25
-
-
-@pytest.mark.parametrize("kind", ["encoder", "decoder"])
-def test_every_loader_gives_an_empty_document_the_same_score(student, tmp_path, kind):
-    request = ExportRequest("hf", tmp_path / "out", [("kettle", ""), ("", "kettle"), ("kettle", "boil water")])
-    report = export_model(open_source(str(student(kind)), activation="logit"), request)
-    assert {row.loader for row in report.parity} == {"transformers", "CrossEncoder"}
-    assert all(row.passed and row.largest < 1e-5 for row in report.parity)
+def test_lists_are_spread_evenly_those_with_a_relevant_document_first():
+    lists = RealLists(
+        {f"q{n}": "" for n in range(25)},
+        {f"q{n}": {"d": ""} for n in range(25)},
+        # judged, with a relevant candidate; judged, without one; a relevant document that is no candidate
+        {"q4": {"d": 1}, "q20": {"d": 2}, "q3": {"d": 0}, "q5": {"other": 1}},
+    )
+    assert list(lists.spread(1).documents) == ["q4"]
+    assert lists.spread(2).qrels == {"q4": {"d": 1}, "q20": {"d": 2}}
+    # of the other 23 lists q0 to q24, every third by place, rounded down
+    assert list(lists.spread(10).documents) == ["q4", "q20", "q0", "q2", "q6", "q9", "q12", "q15", "q18", "q22"]
+    assert lists.spread(10).queries.keys() == lists.spread(10).documents.keys()
+    assert sorted(lists.spread(25).documents) == sorted(lists.documents) == sorted(lists.spread(99).documents)
