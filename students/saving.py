@@ -7,8 +7,10 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
-# The only place that sentence-transformers 4 to 6 and vLLM all read. Its version says which layout the entry has.
-SCORING_CONFIG = {"activation_fn": "torch.nn.modules.linear.Identity", "version": "4.1.0"}
+from students.portable_files import describe_one_label, make_portable
+
+# a raw logit, whatever loads it
+_ACTIVATION = "torch.nn.modules.linear.Identity"
 
 CARD = """---
 {metadata}
@@ -46,15 +48,14 @@ def save_student(
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists; a student is written to a new folder")
-    config = model.config
-    if config.pad_token_id is None:
+    if model.config.pad_token_id is None:
         raise ValueError(f"{type(model).__name__} has no pad_token_id, so no server could batch pairs; set it first")
-    config.id2label, config.label2id, config.problem_type = {0: "LABEL_0"}, {"LABEL_0": 0}, None
-    config.sentence_transformers = SCORING_CONFIG
+    describe_one_label(model.config, _ACTIVATION)
     beside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
     tokenizer.save_pretrained(beside)
+    make_portable(beside)
     # a name may hold what UTF-8 cannot: half a character in a path
     (beside / "README.md").write_text(_card(folder.name, body, metadata or {}), encoding="utf-8", errors="replace")
     beside.rename(folder)

@@ -106,7 +106,7 @@ def export_model(source: Source, request: ExportRequest, on_progress: Advance | 
         size = sum(path.stat().st_size for path in beside.rglob("*") if path.is_file())
     return ExportReport(
         out=request.out, target=request.target, bytes=size, seconds=time.perf_counter() - started, parity=parity,
-        graph_difference=difference, gate=gate, servers=servers, notes=[*source.notes, *_slow(gate)],
+        graph_difference=difference, gate=gate, servers=servers, notes=(*source.notes, *_slow(gate)),
     )  # fmt: skip
 
 

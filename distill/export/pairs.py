@@ -87,7 +87,7 @@ class RealLists:
         }
 
     def spread(self, most: int) -> RealLists:
-        """At most so many lists, evenly spaced; those that hold a relevant document first, as nDCG says nothing of others.
+        """At most so many lists, evenly spaced: first those with a relevant document, as only these have an nDCG.
 
         Each half keeps the order of the lists.
         """

@@ -9,35 +9,28 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from distill.export.model_folder import CARD, CONFIG, TOKENIZER, TOKENIZER_CONFIG
+from distill.export.model_folder import CARD, TOKENIZER
 from distill.export.source import Source
+from students.portable_files import describe_one_label, make_portable
 
 _SECTION = "## Deployment (distill export)"
-# transformers 5 writes the first name for tokenizers of no class of their own; version 4 knows the second alone, and
-# so does version 5
-_NEW_CLASS, _KNOWN_CLASS = "TokenizersBackend", "PreTrainedTokenizerFast"
 _SENTENCE_PIECES = ("sentencepiece.bpe.model", "spiece.model", "spm.model")
 _ELASTICSEARCH_FAMILIES = frozenset({
     "bert", "distilbert", "electra", "mobilebert", "mpnet", "roberta", "xlm-roberta", "bart", "squeezebert",
 })  # fmt: skip
-_NEW_KEYS = ("backend", "is_local", "local_files_only")
 
 
 def write_model_files(source: Source, folder: Path, weights: bool) -> None:
     """Write configuration, tokenizer and, where ``weights``, the model's tensors into ``folder``, which exists."""
     config = source.model.config
-    config.id2label, config.label2id, config.problem_type = {0: "LABEL_0"}, {"LABEL_0": 0}, None
-    # the only place that sentence-transformers 4 to 6 and vLLM all read; the version says which layout it has
-    config.sentence_transformers = {"activation_fn": source.activation, "version": "4.1.0"}
+    describe_one_label(config, source.activation)
     if weights:
         source.model.save_pretrained(folder, max_shard_size="1000GB")
     else:
         config.architectures = [type(source.model).__name__]
         config.save_pretrained(folder)
     source.tokenizer.save_pretrained(folder)
-    _write_json(folder / CONFIG, _plain_config(json.loads((folder / CONFIG).read_text(encoding="utf-8"))))
-    path = folder / TOKENIZER_CONFIG
-    _write_json(path, _plain_tokenizer_config(json.loads(path.read_text(encoding="utf-8"))))
+    make_portable(folder)
     if source.model.config.model_type in _ELASTICSEARCH_FAMILIES:
         _write_vocabulary(source.folder.path, folder)
 
@@ -74,32 +67,6 @@ def _without_head(text: str) -> str:
     return text.removeprefix("---\n").partition("\n---\n")[2]
 
 
-def _plain_config(config: dict[str, Any]) -> dict[str, Any]:
-    for key in ("problem_type", "sbert_ce_default_activation_function", "_name_or_path"):
-        config.pop(key, None)
-    # transformers 5 writes rope_parameters, version 4 reads rope_theta and rope_scaling, and silently takes 10,000 and
-    # none where they are missing: other scores
-    rope = config.get("rope_parameters")
-    if isinstance(rope, dict) and "rope_theta" in rope:
-        config["rope_theta"] = rope["rope_theta"]
-        if rope.get("rope_type", "default") != "default":
-            config["rope_scaling"] = {key: value for key, value in rope.items() if key != "rope_theta"}
-    # version 4 and servers before 2026 call it so
-    if isinstance(config.get("dtype"), str):
-        config["torch_dtype"] = config["dtype"]
-    return config
-
-
-def _plain_tokenizer_config(config: dict[str, Any]) -> dict[str, Any]:
-    if config.get("tokenizer_class") == _NEW_CLASS:
-        config["tokenizer_class"] = _KNOWN_CLASS
-    if not config.get("extra_special_tokens"):
-        config.pop("extra_special_tokens", None)  # an empty list here stops version 4
-    if config.get("chat_template", "") is None:
-        del config["chat_template"]
-    return {key: value for key, value in config.items() if key not in _NEW_KEYS}
-
-
 def _write_vocabulary(source: Path, folder: Path) -> None:
     """Write the files of slow tokenizers, which eland reads: ``vocab.txt``, or ``vocab.json`` and ``merges.txt``.
 
@@ -115,13 +82,10 @@ def _write_vocabulary(source: Path, folder: Path) -> None:
         if whole and not any("\n" in word for word in words):
             (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
     elif model.get("type") == "BPE":
-        _write_json(folder / "vocab.json", model["vocab"])
+        vocabulary = json.dumps(model["vocab"], indent=2, ensure_ascii=False)
+        (folder / "vocab.json").write_text(vocabulary + "\n", encoding="utf-8", errors="replace")
         merges = (merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"])
         (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{m}\n" for m in merges), encoding="utf-8")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
 
 
 def card_entries(folder: Path) -> dict[str, Any]:

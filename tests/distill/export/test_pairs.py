@@ -76,3 +76,11 @@ def test_lists_are_spread_evenly_those_with_a_relevant_document_first():
     assert list(lists.spread(10).documents) == ["q4", "q20", "q0", "q2", "q6", "q9", "q12", "q15", "q18", "q22"]
     assert lists.spread(10).queries.keys() == lists.spread(10).documents.keys()
     assert sorted(lists.spread(25).documents) == sorted(lists.documents) == sorted(lists.spread(99).documents)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+def test_every_loader_gives_an_empty_document_the_same_score(student, tmp_path, kind):
+    request = ExportRequest("hf", tmp_path / "out", [("kettle", ""), ("", "kettle"), ("kettle", "boil water")])
+    report = export_model(open_source(str(student(kind)), activation="logit"), request)
+    assert {row.loader for row in report.parity} == {"transformers", "CrossEncoder"}
+    assert all(row.passed and row.largest < 1e-5 for row in report.parity)
