@@ -167,17 +167,19 @@ def _write_graphs(
 
 def _quantise(folder: Path, request: ExportRequest, on_progress: Advance | None) -> GateReport | None:
     """Put the first int8 graph that the gate lets pass in the place of the fp32 graph."""
-    from distill.export.quantised import SCHEMES, write_int8
+    from distill.export.quantised import SCHEMES, read_graph, write_int8
+    from distill.export.smoothing import channel_peaks
 
     graph, lists = folder / GRAPH, request.lists
     judged = _Judged(0 if lists is None else len(lists.documents) * (1 + len(SCHEMES)), on_progress)
     before = _graph_scores(folder, lists, judged)
+    peaks = channel_peaks(folder, read_graph(graph), request.pairs)
     reports: list[GateReport] = []
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         fp32 = graph.rename(Path(scratch) / "fp32.onnx")
         kept = Path(scratch) / "int8.onnx"
         for scheme in SCHEMES:
-            write_int8(fp32, graph, scheme)
+            write_int8(fp32, graph, scheme, peaks)
             if lists is None:
                 return None
             after = lists.scored(_graph_scores(folder, lists, judged))
