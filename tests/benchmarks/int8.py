@@ -56,7 +56,7 @@ def _export(fp32: Path, int8: Path) -> None:
         (folder / "onnx").mkdir()
     write_graph(Reranker.load(fp32, device="cpu").model.eval(), fp32 / "onnx" / "model.onnx")
     # the first scheme is the one that the gate lets an encoder of this kind have
-    write_int8(fp32 / "onnx" / "model.onnx", int8 / "onnx" / "model.onnx", next(iter(SCHEMES)))
+    write_int8(fp32 / "onnx" / "model.onnx", int8 / "onnx" / "model.onnx", next(iter(SCHEMES)), {})
 
 
 def _work(ranker: Reranker | OnnxReranker, lists: list[tuple[str, list[str]]]) -> Callable[[], None]:
