@@ -8,4 +8,12 @@ from __future__ import annotations
 
 import typer
 
+from distill.commands import study_stored
+
 app = typer.Typer(help="Studies of a teacher's heads: each a table, a PNG and a JSON file.", no_args_is_help=True)
+
+app.command()(study_stored.stability)
+app.command()(study_stored.layers)
+app.command()(study_stored.redundancy)
+app.command()(study_stored.routing)
+app.command()(study_stored.length)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,30 @@ class JudgedCollection:
         }
 
 
+class StudyReaders:
+    """One model's readers, one for each prompt; the model and its tokenizer are opened once, when first asked for."""
+
+    def __init__(self) -> None:
+        self._told: HeadReader | None = None
+        self._loaded: HeadReader | None = None
+
+    def told(self, section: TeacherSection) -> HeadReader:
+        """A reader without weights, which can only say what it is."""
+        if self._told is None:
+            self._told = open_reader(section, weights=False)[0]
+        return self._told.with_prompt(section.prompt)
+
+    def loaded(self, section: TeacherSection) -> HeadReader:
+        """A reader that reads.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        if self._loaded is None:
+            self._loaded = open_reader(section)[0]
+        return self._loaded.with_prompt(section.prompt)
+
+
 @dataclass(frozen=True, slots=True)
 class StudyMaterial:
     """Judged lists of every collection, read by one model at one depth.
@@ -96,13 +120,14 @@ class StudyMaterial:
         collections: at least one.
         layers: layers that were read, of ``model_layers``; heads of deeper ones are unknown.
         heads_per_layer: heads of each.
+        readers: the model's.
     """
 
     collections: list[JudgedCollection]
     layers: int
     model_layers: int
     heads_per_layer: int
-    _readers: dict[str, HeadReader] = field(default_factory=dict)
+    readers: StudyReaders
 
     @property
     def heads(self) -> int:
@@ -115,12 +140,13 @@ class StudyMaterial:
         Raises:
             ModelError: the model cannot be loaded.
         """
-        return _loaded(self.collections[place].section, self._readers)
+        return self.readers.loaded(self.collections[place].section)
 
     def facts(self) -> dict[str, Any]:
         """The settings that every study tells beside its figures."""
         return {
             "model": self.collections[0].section.model,
+            "measure": "nDCG with linear gains; the ideal is taken over the candidates, ties share their ranks",
             "layers": self.layers,
             "model_layers": self.model_layers,
             "heads_per_layer": self.heads_per_layer,
@@ -169,7 +195,7 @@ def open_material(
     """
     sections = [read_section(source.teacher) for source in given]
     _refuse_different(given, sections)
-    readers: dict[str, HeadReader] = {}
+    readers = StudyReaders()
     opened: list[JudgedCollection] = []
     for source, section in zip(given, sections, strict=True):
         entry = _open(source, section, splits, candidates, limit, readers, on_progress)
@@ -179,8 +205,7 @@ def open_material(
             entry = replace(entry, name=f"{entry.name} ({number})")
         opened.append(entry)
     layers, heads_per_layer, _ = opened[0].scores[0].real.shape
-    model_layers = open_reader(sections[0], weights=False)[0].layer_count
-    return StudyMaterial(opened, layers, model_layers, heads_per_layer, readers)
+    return StudyMaterial(opened, layers, readers.told(sections[0]).layer_count, heads_per_layer, readers)
 
 
 def _open(
@@ -189,7 +214,7 @@ def _open(
     splits: Sequence[str] | None,
     candidates: int,
     limit: int | None,
-    readers: dict[str, HeadReader],
+    readers: StudyReaders,
     on_progress: Advance,
 ) -> JudgedCollection:
     from teachers.fitting import gains_of
@@ -207,9 +232,7 @@ def _open(
     if limit is not None and limit < len(found):
         kept = set(random.Random(0).sample(sorted(found), limit))
         found = {query_id: docs for query_id, docs in found.items() if query_id in kept}
-    scores = stored_scores(
-        section, texts(collection, found), source.teacher, lambda: _loaded(section, readers), on_progress
-    )
+    scores = stored_scores(readers, section, texts(collection, found), source.teacher, on_progress)
     gains = [gains_of(list(docs), judged[query_id]) for query_id, docs in found.items()]
     qrels = {query_id: judged[query_id] for query_id in found}
     return JudgedCollection(
@@ -218,30 +241,20 @@ def _open(
 
 
 def stored_scores(
+    readers: StudyReaders,
     section: TeacherSection,
     lists: Sequence[tuple[str, Sequence[str]]],
     teacher: Path,
-    reader: Callable[[], HeadReader],
     on_progress: Advance,
 ) -> list[HeadScores]:
     """Head scores of each list from ``teacher``'s store; the model is only loaded where one is missing there."""
     from teachers.score_store import HeadScoreStore, list_key, read_lists
 
-    store = HeadScoreStore(teacher / "scores")
-    told, _ = open_reader(section, weights=False)
+    store, told = HeadScoreStore(teacher / "scores"), readers.told(section)
     keys = [list_key(told, query, documents) for query, documents in lists]
     if all(key in store for key in keys):
         return [store.get(key) for key in keys]
-    return list(read_lists(reader(), lists, store, on_progress))
-
-
-def _loaded(section: TeacherSection, readers: dict[str, HeadReader]) -> HeadReader:
-    """The section's reader among ``readers``, which it is added to: one model serves every prompt."""
-    key = section.prompt.model_dump_json()
-    if key not in readers:
-        other = next(iter(readers.values()), None)
-        readers[key] = open_reader(section)[0] if other is None else other.with_prompt(section.prompt)
-    return readers[key]
+    return list(read_lists(readers.loaded(section), lists, store, on_progress))
 
 
 def _refuse_different(given: Sequence[StudySource], sections: Sequence[TeacherSection]) -> None:
