@@ -106,7 +106,8 @@ def _helping(found: Mapping[str, _Found], width: int) -> StudyTable:
                 for pair in chosen
             ]
     columns = ("collection", "pair", "head", "head", "correlation", "gain, 95 %")
-    return StudyTable("nDCG@10 of two heads' sum less that of the better one, the extremes", columns, rows)
+    title = "nDCG@10 of two heads' sum less that of the better one; picked as extremes, so somewhat too large"
+    return StudyTable(title, columns, rows)
 
 
 def _growing(found: Mapping[str, _Found]) -> StudyTable:

@@ -56,7 +56,14 @@ def stability(material: StudyMaterial, settings: StabilitySettings, on_progress:
     if between:
         tables += [_shared_across(between, material.heads), _worth_across(between)]
     return StudyResult(
-        NAME, _QUESTION, _answer(inside, between), tables, facts, lambda figure: _draw(figure, inside, settings)
+        NAME,
+        _QUESTION,
+        _answer(inside, between),
+        tables,
+        facts,
+        lambda figure: _draw(
+            figure, inside, {entry.name: len(entry.scores) for entry in material.collections}, settings
+        ),
     )
 
 
@@ -130,10 +137,10 @@ def _answer(inside: Within, between: Across) -> list[str]:
         enough = next(
             (row for place, row in enumerate(rows) if all(more.loss[k].mean <= _LITTLE for more in rows[place:])), None
         )
+        lost = _LITTLE if enough else last.loss[k].mean
         few = (
-            f"{enough.queries} judged queries find {k} heads (the best number) that lose at most {_LITTLE} nDCG"
-            if enough
-            else f"even {last.queries} judged queries find {k} heads (the best number) that lose {last.loss[k].mean:.3f} nDCG"
+            f"{'' if enough else 'even '}{(enough or last).queries} judged queries find {k} heads, the best number, "
+            f"that lose {'at most ' if enough else ''}{lost:.3f} nDCG against those of nearly all queries"
         )
         sentences.append(
             f"{name}: {few} (query-focused rule); sets found on {last.queries} disjoint queries share "
@@ -149,16 +156,17 @@ def _answer(inside: Within, between: Across) -> list[str]:
     return sentences[:4]
 
 
-def _draw(figure: Figure, inside: Within, settings: StabilitySettings) -> None:
+def _draw(figure: Figure, inside: Within, counts: Mapping[str, int], settings: StabilitySettings) -> None:
     figure.set_size_inches(11, 4.8)
     overlap, worth = figure.subplots(1, 2)
     for slot, ((name, rule), rows) in enumerate(inside.items()):
         k = 16 if 16 in rows[0].overlap else max(rows[0].overlap)
         style = {"color": COLOURS[slot % len(COLOURS)], "marker": "o" if rule == "query_focused" else "s"}
         line = "-" if rule == "query_focused" else "--"
+        told = f"{label(name)} (n={counts[name]}), {rule.replace('_', '-')}"
         at = [row.queries for row in rows]
         for axes, spreads in ((overlap, [row.overlap[k] for row in rows]), (worth, [row.ndcg[k] for row in rows])):
-            axes.plot(at, [s.mean for s in spreads], linestyle=line, label=label(f"{name}, {rule}"), **style)
+            axes.plot(at, [s.mean for s in spreads], linestyle=line, label=told, **style)
             axes.fill_between(at, [s.low for s in spreads], [s.high for s in spreads], color=style["color"], alpha=0.12)
         if slot == 0:
             overlap.axhline(rows[0].chance[k], color="grey", linestyle=":", label="chance alone")

@@ -34,7 +34,8 @@ def test_heads_that_are_all_alike_are_shared_as_often_as_chance_has_it():
 
 def test_samples_are_disjoint():
     # a quality that only one query has: two disjoint samples cannot both see it
-    quality = torch.zeros(30, 10)
+    quality = -torch.arange(10.0).expand(30, 10) * 1e-6
+    quality = quality.clone()
     quality[3, 7] = 1.0
     rows = within(RuleGround(planted([0.0] * 10, queries=30), quality), StabilitySettings(
         queries=(10,), heads=(1,), splits=50, least_held=10))  # fmt: skip
