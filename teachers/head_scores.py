@@ -112,11 +112,20 @@ class HeadReader:
         """Where the model begins."""
         return input_device(self._model)
 
-    def at_depth(self, depth: int) -> HeadReader:
-        """The same reader with a pass that ends after ``depth`` layers, but not before the state layer."""
+    def at_depth(self, depth: int, state_layer: int | None = None) -> HeadReader:
+        """The same reader with a pass that ends after ``depth`` layers, but not before the state layer.
+
+        ``state_layer`` is another one, for passes that end before this reader's; None keeps it.
+        """
         tokenizer, settings = self.prompts.tokenizer, self.prompts.settings
-        depth = max(depth, self.state_layer + 1)
-        return HeadReader(self._model, tokenizer, settings, depth, self.state_layer, self.first_order)
+        state_layer = self.state_layer if state_layer is None else state_layer
+        depth = max(depth, state_layer + 1)
+        return HeadReader(self._model, tokenizer, settings, depth, state_layer, self.first_order)
+
+    def with_prompt(self, settings: PromptSettings, first_order: int = 0) -> HeadReader:
+        """A reader of the same model and depth under another prompt; see the class for ``first_order``."""
+        tokenizer = self.prompts.tokenizer
+        return HeadReader(self._model, tokenizer, settings, self.depth, self.state_layer, first_order)
 
     def read(self, query: str, documents: Sequence[str]) -> HeadScores:
         """Head scores of ``documents``; unless the settings keep the caller's order, it does not matter.

@@ -73,8 +73,12 @@ def listwise_log_likelihood(scores: Tensor, lists: JudgedLists) -> Tensor:
 
 def rank_heads(lists: JudgedLists, cutoff: int = 10) -> Tensor:
     """Heads from best to worst by mean single-head nDCG@cutoff, ties by place; (heads,) indices."""
-    means = torch.cat([ndcg(c.features, c, cutoff) for c in _chunks(lists)]).double().mean(0)
-    return means.argsort(descending=True, stable=True)
+    return single_head_ndcg(lists, cutoff).double().mean(0).argsort(descending=True, stable=True)
+
+
+def single_head_ndcg(lists: JudgedLists, cutoff: int = 10) -> Tensor:
+    """nDCG@cutoff of each list under each head alone, (queries, heads)."""
+    return torch.cat([ndcg(chunk.features, chunk, cutoff) for chunk in _chunks(lists)])
 
 
 def rank_heads_by_mass(lists: JudgedLists) -> Tensor:
@@ -91,10 +95,15 @@ def rank_heads_by_mass(lists: JudgedLists) -> Tensor:
 
 
 def rank_heads_contrastively(lists: JudgedLists, temperature: float) -> Tensor:
-    """Heads from best to worst by the share of a relevant document among itself and the others; (heads,) indices.
+    """Heads from best to worst by mean `contrastive_shares`; (heads,) indices."""
+    return contrastive_shares(lists, temperature).double().mean(0).argsort(descending=True, stable=True)
+
+
+def contrastive_shares(lists: JudgedLists, temperature: float) -> Tensor:
+    """Share of a relevant document among itself and the others under each head, (queries, heads).
 
     The share is that of a softmax of mass / ``temperature`` over the one relevant document and all that are not
-    relevant, averaged over a list's relevant documents and then over lists. ``lists`` hold masses under the query
+    relevant, averaged over a list's relevant documents. ``lists`` hold masses under the query
     alone: `FeatureSettings(mass="raw", normalise="none")`.
 
     Source: CoRe heads (arXiv 2510.02219).
@@ -103,8 +112,7 @@ def rank_heads_contrastively(lists: JudgedLists, temperature: float) -> Tensor:
     relevant = (lists.gains > 0) & lists.valid
     others = logits.masked_fill((relevant | ~lists.valid)[:, None], -torch.inf).logsumexp(-1, keepdim=True)
     share = (logits - torch.logaddexp(logits, others)).exp() * relevant[:, None]
-    per_list = share.sum(-1) / relevant.sum(1, keepdim=True).clamp_min(1)
-    return per_list.double().mean(0).argsort(descending=True, stable=True)
+    return share.sum(-1) / relevant.sum(1, keepdim=True).clamp_min(1)
 
 
 def search_static_set(lists: JudgedLists, settings: SearchSettings, max_heads: int) -> list[int]:

@@ -1,0 +1,83 @@
+"""`distill teacher study` over stored head scores, on two small collections and a random decoder."""
+
+import json
+import struct
+
+import pytest
+
+from distill.studies.routing import joined, query_kinds
+
+STUDIES = {
+    "stability": ("--repeats", 3),
+    "layers": ("--folds", 2, "--timed-lists", 2),
+    "redundancy": ("--folds", 2, "--pool", 4),
+    "routing": ("--folds", 2, "--permutations", 19),
+    "length": ("--folds", 2, "--size", 2, "--size", 6, "--limit", 12, "--order-lists", 6),
+}
+
+
+@pytest.fixture(scope="module")
+def made(studied, tmp_path_factory):
+    """The folder that all studies wrote into, each made once, with what it printed."""
+    from typer.testing import CliRunner
+
+    from distill.commands.study import app
+
+    out, shown = tmp_path_factory.mktemp("studies"), {}
+    stored = {path.name for path in (studied[0] / "scores").iterdir()}
+    for name, options in STUDIES.items():
+        arguments = [name, *map(str, studied), "--out", str(out), *map(str, options)]
+        if name == "stability":
+            arguments += ["--limit", "1000"]
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        shown[name] = result.output
+    return out, shown, stored
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_tells_its_figures_with_their_population(made, name):
+    out, shown, _ = made
+    content = json.loads((out / f"{name}.json").read_text())
+    assert content["question"].split()[0] in shown[name]
+    assert 1 <= len(content["answer"]) <= 4
+    facts = content["facts"]
+    assert (facts["layers"], facts["model_layers"], facts["heads_per_layer"]) == (4, 4, 4)
+    assert {entry["lists"] for entry in facts["collections"].values()} != {0}
+    assert all("population" in entry and entry["candidates"] == 6 for entry in facts["collections"].values())
+    for table in content["tables"]:
+        assert table["rows"], table["title"]
+        assert {len(row) for row in table["rows"]} == {len(table["columns"])}
+    width, height = struct.unpack(">II", (out / f"{name}.png").read_bytes()[16:24])
+    assert width > 800 and height > 500
+
+
+def test_texts_and_names_reach_no_page_unescaped(made):
+    for name in STUDIES:
+        page = (made[0] / f"{name}.md").read_text()
+        assert "<b>" not in page and "<script>" not in page
+
+
+def test_a_study_is_refused_before_its_work_where_its_files_stand(distill, studied, made):
+    code, _, error = distill("teacher", "study", "layers", *studied, "--out", made[0])
+    assert code == 2
+    assert "layers.json: exists already" in " ".join(error.split())
+
+
+def test_kinds_are_thirds_of_words_and_frequent_first_words(studied):
+    from distill.studies.material import StudySource, open_material
+
+    source = StudySource(studied[0], studied[6], studied[8])
+    material = open_material([source], None, 6, None, lambda done, total, **_: None)
+    kinds = query_kinds(material.collections[0])
+    assert set(kinds["question word"]) == {"how ...", "who ...", "<script> ..."}
+    for query, words in zip(material.collections[0].queries(), kinds["number of words"], strict=True):
+        count = len(query.split())
+        if words.startswith("to"):
+            assert count <= int(words.split()[1])
+        if words.startswith("over"):
+            assert count > int(words.split()[1])
+    lists = material.collections[0].lists()
+    both = joined([lists, lists.take(range(4))])
+    assert len(both) == len(lists) + 4
+    assert both.features[-4:].equal(lists.features[:4])
