@@ -118,6 +118,11 @@ class HeadReader:
         depth = max(depth, self.state_layer + 1)
         return HeadReader(self._model, tokenizer, settings, depth, self.state_layer, self.first_order)
 
+    def with_prompt(self, settings: PromptSettings, first_order: int = 0) -> HeadReader:
+        """A reader of the same model and depth under another prompt; see the class for ``first_order``."""
+        tokenizer = self.prompts.tokenizer
+        return HeadReader(self._model, tokenizer, settings, self.depth, self.state_layer, first_order)
+
     def read(self, query: str, documents: Sequence[str]) -> HeadScores:
         """Head scores of ``documents``; unless the settings keep the caller's order, it does not matter.
 
