@@ -12,11 +12,17 @@ from teachers.head_scores import HeadReader
 from teachers.heads import Head
 from teachers.masking import masked_heads
 from teachers.prompt import PromptSettings
-from tests.teachers.conftest import CONFIGS, build
+from tests.teachers import conftest
+from tests.teachers.conftest import CONFIGS
 
 FAMILIES = sorted(CONFIGS)
 # one head of two that share a key head, two heads of one layer, one in the last layer
 HEADS = [Head(0, 1), Head(2, 0), Head(2, 3), Head(3, 2)]
+
+
+def build(family):
+    """The tiny model with a configuration of its own: what a test sets there reaches no other."""
+    return conftest.build(copy.deepcopy(CONFIGS[family]))
 
 
 def some_ids(count=40, seed=5):
