@@ -1,8 +1,8 @@
 """A two-layer decoder whose weights are set by hand, so that the role of each of its eight heads is known in advance.
 
-The residual stream holds five blocks: what the token is (one-hot, TOKEN), what the token before it is (one-hot, PREVIOUS),
-what comes next (one-hot, NEXT, all that the vocabulary head reads), a constant 1 (CONSTANT), and SPARE entries that
-nothing reads. Embeddings fill TOKEN and CONSTANT. The MLPs add nothing.
+The residual stream holds five blocks: what the token is (one-hot, TOKEN), what the token before it is (one-hot,
+PREVIOUS), what comes next (one-hot, NEXT, all that the vocabulary head reads), a constant 1 (CONSTANT), and SPARE
+entries that nothing reads. Embeddings fill TOKEN and CONSTANT. The MLPs add nothing.
 
     layer 0   0 writes the previous token's TOKEN into PREVIOUS
               1 looks where its own token stands (here and earlier): matches a query's words with a document's
@@ -11,19 +11,20 @@ nothing reads. Embeddings fill TOKEN and CONSTANT. The MLPs add nothing.
     layer 1   0 looks at the first token
               1 looks at itself alone
               2 looks where PREVIOUS is its own token, and copies the TOKEN there into NEXT: it pastes what followed.
-                From the answer's header it looks at the word that needles begin with; without a match at the first token
+                From the answer's header it looks at the word that needles begin with; without a match at the first
+                token
               3 looks everywhere alike
 
 Heads without a duty write 0.1 into an entry of SPARE each. So a needle is continued by 0.0 and 1.2 alone. With 1.2
 masked NEXT is empty, all logits are 0, and every token has the probability 1 / VOCABULARY exactly.
 
-The arithmetic. RMSNorm brings a stream of squared length n to entries of size s = sqrt(HIDDEN / n), with n = 2 in layer 0
-(TOKEN, CONSTANT), 3 + 3 * 0.1^2 in layer 1 (and PREVIOUS). A query entry and a key entry of size r each, at one place,
-give a logit of r^2 / sqrt(DIM), so projections of sqrt(logit * sqrt(DIM)) / s give the logit that is asked for. Rotary
-positions turn the pair (k, k + DIM / 2) by position * f_k with f_k = THETA ** (-2 k / DIM), here 10 ** (-0.1875 k): content is
-compared in pairs from 60 on, which no prompt is long enough to turn. The head for the previous token uses this turning:
-its query is (1, 0) in pairs 0 to 11 and its key the same turned by f_k, so that at distance i - j the logit is the sum of
-cos((i - j - 1) f_k): largest at distance 1, by 0.8 at least.
+The arithmetic. RMSNorm brings a stream of squared length n to entries of size s = sqrt(HIDDEN / n), with n = 2 in layer
+0 (TOKEN, CONSTANT), 3 + 3 * 0.1^2 in layer 1 (and PREVIOUS). A query entry and a key entry of size r each, at one
+place, give a logit of r^2 / sqrt(DIM), so projections of sqrt(logit * sqrt(DIM)) / s give the logit that is asked for.
+Rotary positions turn the pair (k, k + DIM / 2) by position * f_k with f_k = THETA ** (-2 k / DIM), here
+10 ** (-0.1875 k): content is compared in pairs from 60 on, which no prompt is long enough to turn. The head for the
+previous token uses this turning: its query is (1, 0) in pairs 0 to 11 and its key the same turned by f_k, so that at
+distance i - j the logit is the sum of cos((i - j - 1) f_k): largest at distance 1, by 0.8 at least.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def hand_made_model() -> LlamaForCausalLM:
     config = LlamaConfig(
         vocab_size=VOCABULARY, hidden_size=HIDDEN, intermediate_size=8, num_hidden_layers=2, head_dim=DIM,
         num_attention_heads=HEADS, num_key_value_heads=HEADS, max_position_embeddings=512, tie_word_embeddings=False,
-        rope_parameters={"rope_type": "default", "rope_theta": THETA}, rms_norm_eps=1e-12, eos_token_id=2, bos_token_id=1,
+        rope_parameters={"rope_type": "default", "rope_theta": THETA}, rms_norm_eps=1e-12,
+        bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     model = LlamaForCausalLM(config).eval()
     with torch.no_grad():
