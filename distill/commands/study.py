@@ -8,4 +8,9 @@ from __future__ import annotations
 
 import typer
 
+from distill.commands import study_needles
+
 app = typer.Typer(help="Studies of a teacher's heads: each a table, a PNG and a JSON file.", no_args_is_help=True)
+
+app.command()(study_needles.masking)
+app.command()(study_needles.copying)
