@@ -57,8 +57,8 @@ def study_masking(
     """Mask each set and measure how far needles and rankings fall.
 
     The first collection's questions are split: copy heads are found on some (the first, as the study of copying asks
-    them, so that its trials in ``folder`` are used again), needles and lists are of others, and the other sets are found
-    on the rest.
+    them, so that its trials in ``folder`` are used again), needles and lists are of others, and the other sets are
+    found on the rest.
 
     Raises:
         DataError: too few questions.
@@ -76,7 +76,8 @@ def study_masking(
     model = [entry.section.model, reader.describe()]
     work = _Work(on_progress, journal)
     prompts = _needle_prompts(material, asked[sizes.copy_needles :], grid)
-    work.total = len(conditions) * (len(prompts) + len(parts.ranked))
+    # the lists' unmasked scores are stored
+    work.total = len(conditions) * len(prompts) + (len(conditions) - 1) * len(parts.ranked)
     needles = [_needle_row(material, prompt, conditions, model, work) for prompt in prompts]
     lists = [_list_row(material, place, conditions, rankers, model, work) for place in parts.ranked]
     facts = {

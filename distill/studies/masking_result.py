@@ -173,8 +173,8 @@ def _answer(
         sure = [c.name for c in own if random[c.label].interval.high < 0]
         sentences.append(
             f"Without {size} heads the needle falls most where they are {worst.name}: {found.mean:+.2f} nats a token "
-            f"({found.low:+.2f} to {found.high:+.2f}, {count} needles), against {chance.mean:+.2f} without random ones; "
-            f"further than random, interval apart from 0: {', '.join(sure) or 'none'}."
+            f"({found.low:+.2f} to {found.high:+.2f}, {count} needles), against {chance.mean:+.2f} without random "
+            f"ones; further than random, interval apart from 0: {', '.join(sure) or 'none'}."
         )
     for ranker, rows in ranking.items():
         lowest = min(rows, key=lambda name: rows[name].interval.mean)
