@@ -75,7 +75,7 @@ def _attention_modules(model: PreTrainedModel, by_layer: dict[int, set[int]]) ->
     for module in model.get_decoder().modules():
         # every attention of transformers has both; decoder layers have the first alone
         if hasattr(module, "layer_idx") and hasattr(module, "is_causal"):
-            found.setdefault(int(module.layer_idx), module)  # type: ignore[arg-type]
+            found.setdefault(int(module.layer_idx), module)
     missing = sorted(by_layer.keys() - found.keys())
     if missing:
         raise TeacherError(f"layer {missing[0]} of {config.model_type} has no attention whose heads can be masked")
