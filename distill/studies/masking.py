@@ -67,17 +67,16 @@ def study_masking(
     entry = material.collections[0]
     reader = material.reader()
     asked = draw_questions(entry, sizes.copy_needles + sizes.needles, grid.most_words)
-    found = detect_copy_heads(
-        material, asked[: sizes.copy_needles], grid, copying, Journal(folder / "copying.jsonl"), on_progress
-    )
-    parts = _parts(entry, {question.query_id for question in asked}, sizes.lists)
-    conditions, rankers = _conditions(entry, parts, sizes.heads, found.scores)
-    journal = Journal(folder / "masking.jsonl")
-    model = [entry.section.model, reader.describe()]
-    work = _Work(on_progress, journal)
     prompts = _needle_prompts(material, asked[sizes.copy_needles :], grid)
-    # the lists' unmasked scores are stored
-    work.total = len(conditions) * len(prompts) + (len(conditions) - 1) * len(parts.ranked)
+    parts = _parts(entry, {question.query_id for question in asked}, sizes.lists)
+    work = _Work(on_progress, Journal(folder / "masking.jsonl"))
+    trials = sizes.copy_needles * len(grid.lengths) * len(grid.depths)
+    # five sets of each size; the empty one is for needles alone, as the lists' unmasked scores are stored
+    work.total = trials + (5 * len(sizes.heads) + 1) * len(prompts) + 5 * len(sizes.heads) * len(parts.ranked)
+    copies = Journal(folder / "copying.jsonl")
+    found = detect_copy_heads(material, asked[: sizes.copy_needles], grid, copying, copies, work.before)
+    conditions, rankers = _conditions(entry, parts, sizes.heads, found.scores)
+    model = [entry.section.model, reader.describe()]
     needles = [_needle_row(material, prompt, conditions, model, work) for prompt in prompts]
     lists = [_list_row(material, place, conditions, rankers, model, work) for place in parts.ranked]
     facts = {
@@ -95,6 +94,11 @@ class _Work:
         self.journal = journal
         self.total = self._done = self._stood = 0
         self._on_progress = on_progress
+
+    def before(self, done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
+        """Count what is measured before, of which ``total`` are a part of all."""
+        self._done, self._stood = done, stood
+        self._on_progress(done, self.total, stood=stood, note=note)
 
     def measured(self, key: str, measure: Any) -> Any:
         """The figure under ``key``, from the journal or measured now."""
