@@ -22,6 +22,8 @@ from transformers.masking_utils import sdpa_mask
 from teachers.errors import TeacherError
 
 IMPLEMENTATION = "recorded"
+MASKED_HEADS = "_masked_heads"
+"""Attribute of an attention module: indices of the heads whose outputs are zero, see `teachers.masking`."""
 
 # Rows whose logits stand in memory at once where sdpa cannot be used.
 _BLOCK = 256
@@ -77,6 +79,30 @@ class AttentionRecorder:
         return len(self._by_layer)
 
 
+class PeakRecorder:
+    """The key that each chosen token of one text attends to most, one entry a layer; no map is kept.
+
+    Args:
+        rows: half-open range of chosen tokens, counted in the tokens of this pass.
+    """
+
+    def __init__(self, rows: Span) -> None:
+        self.rows = rows
+        self._by_layer: dict[int, Tensor] = {}
+
+    def record(
+        self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, softcap: float | None = None
+    ) -> None:
+        """Add one layer of a batch of one; arguments as for `AttentionRecorder.record`."""
+        own = slice(*self.rows)
+        weights = _weights(query[:, :, own], key, _visible(mask, query, key)[:, :, own], scaling, softcap)
+        self._by_layer[layer] = weights[0].argmax(-1).cpu()
+
+    def stacked(self) -> Tensor:
+        """Positions among all keys, (layers, heads, rows), int64 on the CPU; of equal keys the first."""
+        return torch.stack([self._by_layer[layer] for layer in sorted(self._by_layer)])
+
+
 def _weights(query: Tensor, key: Tensor, visible: Tensor, scaling: float, softcap: float | None) -> Tensor:
     """Attention weights (batch, heads, rows, keys) in fp32.
 
@@ -129,7 +155,7 @@ def _attend(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    attention_recorder: AttentionRecorder | None = None,
+    attention_recorder: AttentionRecorder | PeakRecorder | None = None,
     last_layer: int | None = None,
     softcap: float | None = None,
     **kwargs: Any,
@@ -144,9 +170,11 @@ def _attend(
     if module.layer_idx == last_layer:
         raise _PassEnded
     if softcap is not None:
-        return _capped_attention(query, key, value, attention_mask, scaling, softcap), None
-    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    return output, None
+        output = _capped_attention(query, key, value, attention_mask, scaling, softcap)
+    else:
+        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    masked = getattr(module, MASKED_HEADS, None)
+    return (output if masked is None else output.index_fill(2, masked.to(output.device), 0.0)), None
 
 
 # The mask function must be registered too: without it transformers passes no mask and padding is attended to.

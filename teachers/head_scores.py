@@ -108,6 +108,11 @@ class HeadReader:
         self._model = model
 
     @property
+    def model(self) -> PreTrainedModel:
+        """The whole model, whose attention is recorded."""
+        return self._model
+
+    @property
     def device(self) -> torch.device:
         """Where the model begins."""
         return input_device(self._model)

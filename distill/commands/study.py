@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from distill.commands import study_stored
+from distill.commands import study_answers, study_needles, study_stored
 
 app = typer.Typer(help="Studies of a teacher's heads: each a table, a PNG and a JSON file.", no_args_is_help=True)
 
@@ -17,3 +17,6 @@ app.command()(study_stored.layers)
 app.command()(study_stored.redundancy)
 app.command()(study_stored.routing)
 app.command()(study_stored.length)
+app.command()(study_needles.masking)
+app.command()(study_needles.copying)
+app.command()(study_answers.answers)
