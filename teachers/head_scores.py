@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -118,6 +118,13 @@ class HeadReader:
         depth = max(depth, self.state_layer + 1)
         return HeadReader(self._model, tokenizer, settings, depth, self.state_layer, self.first_order)
 
+    def with_windows(self, tokens: int | None, overlap: int | None) -> HeadReader:
+        """The same reader with other windows, see `PromptSettings`; None keeps what is set."""
+        changes = {"window_tokens": tokens, "window_overlap": overlap}
+        changed = {name: value for name, value in changes.items() if value is not None}
+        settings = PromptSettings(**{**self.prompts.settings.model_dump(), **changed})
+        return HeadReader(self._model, self.prompts.tokenizer, settings, self.depth, self.state_layer, self.first_order)
+
     def read(self, query: str, documents: Sequence[str]) -> HeadScores:
         """Head scores of ``documents``; unless the settings keep the caller's order, it does not matter.
 
@@ -149,9 +156,16 @@ class HeadReader:
         return [reading.scores for reading in self.read_closely(lists, batch_tokens)]
 
     def read_closely(
-        self, lists: Sequence[tuple[str, Sequence[str]]], batch_tokens: int | None = None, tokens: bool = False
+        self,
+        lists: Sequence[tuple[str, Sequence[str]]],
+        batch_tokens: int | None = None,
+        tokens: bool = False,
+        on_window: Callable[[int, int], None] | None = None,
     ) -> list[ListReading]:
-        """As `read_many`, with the scores in each order of the documents and, if asked for, their tokens' weights."""
+        """As `read_many`, with the scores in each order of the documents and, if asked for, their tokens' weights.
+
+        ``on_window`` is told after each pass how many of all lists' windows are read, and how many there are.
+        """
         orders = self.prompts.settings.orders
         numbers = range(self.first_order, self.first_order + orders)
         readings = [self._prepare(query, documents, order) for query, documents in lists for order in numbers]
@@ -159,11 +173,15 @@ class HeadReader:
         prompts = [prompt for reading in readings for prompt in reading.prompts]
         finished: dict[int, tuple[HeadScores, list[Tensor]]] = {}
         budget = batch_tokens if self._pass.batches else None
+        done = 0
         for group in group_by_length([len(prompt.prefix) for prompt in prompts], budget):
             for member, read in zip(group, self._pass.run([prompts[member] for member in group]), strict=True):
                 number, place = windows[member]
                 if readings[number].add(place, read):
                     finished[number] = readings[number].finish(tokens)
+            done += len(group)
+            if on_window is not None:
+                on_window(done, len(prompts))
         starts = range(0, len(readings), orders)
         return [_over_orders([finished[start + order] for order in range(orders)]) for start in starts]
 
