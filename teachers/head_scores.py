@@ -118,12 +118,10 @@ class HeadReader:
         depth = max(depth, self.state_layer + 1)
         return HeadReader(self._model, tokenizer, settings, depth, self.state_layer, self.first_order)
 
-    def with_windows(self, tokens: int | None, overlap: int | None) -> HeadReader:
-        """The same reader with other windows, see `PromptSettings`; None keeps what is set."""
-        changes = {"window_tokens": tokens, "window_overlap": overlap}
-        changed = {name: value for name, value in changes.items() if value is not None}
-        settings = PromptSettings(**{**self.prompts.settings.model_dump(), **changed})
-        return HeadReader(self._model, self.prompts.tokenizer, settings, self.depth, self.state_layer, self.first_order)
+    def with_prompt(self, settings: PromptSettings, first_order: int = 0) -> HeadReader:
+        """A reader of the same model and depth under another prompt; see the class for ``first_order``."""
+        tokenizer = self.prompts.tokenizer
+        return HeadReader(self._model, tokenizer, settings, self.depth, self.state_layer, first_order)
 
     def read(self, query: str, documents: Sequence[str]) -> HeadScores:
         """Head scores of ``documents``; unless the settings keep the caller's order, it does not matter.

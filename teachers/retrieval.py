@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from teachers.chat_history import ChatHistory
 from teachers.errors import TeacherError
-from teachers.prompt import cut_words
+from teachers.prompt import PromptSettings, cut_words
 from teachers.segments import Segment, SegmentSettings, segment, without_lone_surrogates
 from teachers.teacher import HeadTeacher
 
@@ -62,7 +62,10 @@ class SegmentRetriever:
         self.max_words = teacher.reader.prompts.settings.max_document_words
         asked = settings or SegmentSettings()
         self.settings = asked.model_copy(update={"max_words": min(asked.max_words, self.max_words)})
-        reader = teacher.reader.with_windows(window_tokens, window_overlap)
+        windows = {"window_tokens": window_tokens, "window_overlap": window_overlap}
+        changed = {name: value for name, value in windows.items() if value is not None}
+        prompt = PromptSettings(**{**teacher.reader.prompts.settings.model_dump(), **changed})
+        reader = teacher.reader.with_prompt(prompt, teacher.reader.first_order)
         self._teacher = HeadTeacher(reader, teacher.ranker, teacher.model)
 
     def segments(self, source: str | ChatHistory) -> list[Segment]:

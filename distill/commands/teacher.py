@@ -8,9 +8,12 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from distill.commands import study
+
 _TABLE_WIDTH = 120
 
 app = typer.Typer(help="The large model: find and route the heads that rank.", no_args_is_help=True)
+app.add_typer(study.app, name="study")
 
 
 @app.command()

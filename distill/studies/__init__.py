@@ -1,0 +1,1 @@
+"""Studies of attention heads over judged collections: inputs gathered, figures computed, tables and pictures made."""
