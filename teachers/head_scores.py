@@ -200,8 +200,8 @@ class HeadReader:
         if whole.token_count <= limit:
             return [whole]
         room = limit - (whole.token_count - sum(whole.lengths))
-        ranges = cut_windows(whole.lengths, room, settings.window_overlap)
-        return [self.prompts.build(query, texts[start:end]) for start, end in ranges]
+        windows = cut_windows(whole.lengths, room, settings.window_overlap)
+        return [self.prompts.build(query, [texts[place] for place in window]) for window in windows]
 
     def describe(self) -> dict[str, Any]:
         """What head scores depend on beside the list: the prompt, the layers, the number type."""
@@ -222,7 +222,7 @@ class _Reading:
 
     Args:
         prompts: one for each window.
-        overlap: documents that neighbouring windows share.
+        overlap: documents that all windows share.
         columns: place in the prompts of each document, (documents,).
         cut: words cut off each document, (documents,).
     """

@@ -53,7 +53,7 @@ class PromptSettings(BaseModel):
     window_tokens: PositiveInt | None = Field(
         None, description="longest prompt read at once, longer lists are read in windows; none: the model's context"
     )
-    window_overlap: PositiveInt = Field(3, description="documents that neighbouring windows share")
+    window_overlap: PositiveInt = Field(3, description="documents that open every window")
 
     @model_validator(mode="after")
     def _one_order_of_the_callers(self) -> Self:
