@@ -44,16 +44,16 @@ class SegmentSettings(BaseModel):
     pack_words: PositiveInt | None = Field(
         None, description="neighbouring sentences of a paragraph are put together up to so many words; none: not at all"
     )
-    window_tokens: PositiveInt = Field(64, description="tokens of a segment by tokens")
+    segment_tokens: PositiveInt = Field(64, description="tokens of a segment by tokens")
     overlap_tokens: NonNegativeInt = Field(0, description="tokens that neighbouring segments by tokens may share")
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
         if self.pack_words is not None and self.by != "sentences":
             raise ValueError(f"pack_words puts sentences together, but segments are cut by {self.by}")
-        if self.overlap_tokens >= self.window_tokens:
+        if self.overlap_tokens >= self.segment_tokens:
             raise ValueError(
-                f"overlap_tokens ({self.overlap_tokens}) must be below window_tokens ({self.window_tokens})"
+                f"overlap_tokens ({self.overlap_tokens}) must be below segment_tokens ({self.segment_tokens})"
             )
         return self
 
@@ -134,7 +134,7 @@ class _Cutter:
         """Spans of the segments of ``span``."""
         longest = settings.longest
         if settings.by == "tokens":
-            size = Limit(longest.words, min(longest.tokens, settings.window_tokens))
+            size = Limit(longest.words, min(longest.tokens, settings.segment_tokens))
             return list(self._windows(self._atoms(span, size.tokens), size, settings.overlap_tokens))
         if settings.by == "sentences":
             pieces = self._sentences(span, longest)

@@ -40,7 +40,7 @@ class DocumentWeights:
 
 
 def cut_windows(lengths: Sequence[int], room: int, shared: int) -> list[list[int]]:
-    """Places of the documents of each window, within ``room`` tokens: the first ``shared`` ones and some of the others.
+    """Places of each window's documents, within ``room`` tokens: the first ``shared`` ones, and some of the others.
 
     Every other document stands in one window; the windows are as few as can be, and of nearly one size.
 

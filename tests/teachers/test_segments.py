@@ -69,13 +69,13 @@ def test_a_sentence_too_long_is_cut_evenly_between_words():
 
 def test_windows_of_tokens_overlap_at_word_boundaries():
     text = "a b c d e f g"
-    assert texts(cut(text, by="tokens", window_tokens=3)) == ["a b c", "d e f", "g"]
-    assert texts(cut(text, by="tokens", window_tokens=3, overlap_tokens=1)) == ["a b c", "c d e", "e f g"]
+    assert texts(cut(text, by="tokens", segment_tokens=3)) == ["a b c", "d e f", "g"]
+    assert texts(cut(text, by="tokens", segment_tokens=3, overlap_tokens=1)) == ["a b c", "c d e", "e f g"]
     # bytes: " word" is four tokens, so two words fit into 10 and a shared word does not into an overlap of 3
-    assert texts(cut("word word word word", by_bytes, by="tokens", window_tokens=10)) == ["word word"] * 2
-    shared = cut("word word word", by_bytes, by="tokens", window_tokens=10, overlap_tokens=4)
+    assert texts(cut("word word word word", by_bytes, by="tokens", segment_tokens=10)) == ["word word"] * 2
+    shared = cut("word word word", by_bytes, by="tokens", segment_tokens=10, overlap_tokens=4)
     assert [(one.start, one.end) for one in shared] == [(0, 9), (5, 14)]
-    apart = cut("word word word", by_bytes, by="tokens", window_tokens=10, overlap_tokens=3)
+    apart = cut("word word word", by_bytes, by="tokens", segment_tokens=10, overlap_tokens=3)
     assert [(one.start, one.end) for one in apart] == [(0, 9), (10, 14)]
 
 
@@ -131,7 +131,7 @@ def test_every_cut_is_exact_within_the_limit_and_loses_no_word(by, limit):
     ]
     for seed in range(20):
         text = " ".join(random.Random(seed).choices(pieces, k=60))
-        settings = {"by": by, "max_words": limit, "max_tokens": 12 * limit, "window_tokens": 8 * limit}
+        settings = {"by": by, "max_words": limit, "max_tokens": 12 * limit, "segment_tokens": 8 * limit}
         found = cut(text, by_bytes, **settings)
         room = 8 * limit if by == "tokens" else 12 * limit
         for one in found:
