@@ -8,4 +8,7 @@ from __future__ import annotations
 
 import typer
 
+from distill.commands.study_answers import answers
+
 app = typer.Typer(help="Studies of a teacher's heads: each a table, a PNG and a JSON file.", no_args_is_help=True)
+app.command()(answers)
