@@ -155,7 +155,7 @@ def test_an_empty_text_has_no_segments(text, by):
 def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(ValidationError, match="pack_words puts sentences together, but segments are cut by tokens"):
         SegmentSettings(by="tokens", pack_words=5)
-    with pytest.raises(ValidationError, match="overlap_tokens"):
+    with pytest.raises(ValidationError, match=r"overlap_tokens \(64\) must be below segment_tokens \(64\)"):
         SegmentSettings(by="tokens", overlap_tokens=64)
 
 

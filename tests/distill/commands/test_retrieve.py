@@ -78,7 +78,7 @@ def test_turns_from_standard_input_are_placed_in_their_messages(distill, teacher
         (b"word1", "  ", (), "the question is empty"),
         (b"word1", "w", ("--k", 0), "--k is 0; at least 1 segment"),
         (b"word1", "w", ("--by", "turns"), "long.txt: no chat history"),
-        (b"word1", "w", ("--by", "tokens", "--overlap", 64), "overlap_tokens is 64"),
+        (b"word1", "w", ("--by", "tokens", "--overlap", 64), "overlap_tokens (64) must be below segment_tokens"),
         (b"word1", "w", ("--teacher", "nowhere"), "nowhere: no fitted teacher here"),
     ],
 )
