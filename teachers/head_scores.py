@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -163,9 +163,16 @@ class HeadReader:
         return [reading.scores for reading in self.read_closely(lists, batch_tokens)]
 
     def read_closely(
-        self, lists: Sequence[tuple[str, Sequence[str]]], batch_tokens: int | None = None, tokens: bool = False
+        self,
+        lists: Sequence[tuple[str, Sequence[str]]],
+        batch_tokens: int | None = None,
+        tokens: bool = False,
+        on_window: Callable[[int, int], None] | None = None,
     ) -> list[ListReading]:
-        """As `read_many`, with the scores in each order of the documents and, if asked for, their tokens' weights."""
+        """As `read_many`, with the scores in each order of the documents and, if asked for, their tokens' weights.
+
+        ``on_window`` is told after each pass how many of all lists' windows are read, and how many there are.
+        """
         orders = self.prompts.settings.orders
         numbers = range(self.first_order, self.first_order + orders)
         readings = [self._prepare(query, documents, order) for query, documents in lists for order in numbers]
@@ -173,11 +180,15 @@ class HeadReader:
         prompts = [prompt for reading in readings for prompt in reading.prompts]
         finished: dict[int, tuple[HeadScores, list[Tensor]]] = {}
         budget = batch_tokens if self._pass.batches else None
+        done = 0
         for group in group_by_length([len(prompt.prefix) for prompt in prompts], budget):
             for member, read in zip(group, self._pass.run([prompts[member] for member in group]), strict=True):
                 number, place = windows[member]
                 if readings[number].add(place, read):
                     finished[number] = readings[number].finish(tokens)
+            done += len(group)
+            if on_window is not None:
+                on_window(done, len(prompts))
         starts = range(0, len(readings), orders)
         return [_over_orders([finished[start + order] for order in range(orders)]) for start in starts]
 
@@ -198,8 +209,8 @@ class HeadReader:
         if whole.token_count <= limit:
             return [whole]
         room = limit - (whole.token_count - sum(whole.lengths))
-        ranges = cut_windows(whole.lengths, room, settings.window_overlap)
-        return [self.prompts.build(query, texts[start:end]) for start, end in ranges]
+        windows = cut_windows(whole.lengths, room, settings.window_overlap)
+        return [self.prompts.build(query, [texts[place] for place in window]) for window in windows]
 
     def describe(self) -> dict[str, Any]:
         """What head scores depend on beside the list: the prompt, the layers, the number type."""
@@ -220,7 +231,7 @@ class _Reading:
 
     Args:
         prompts: one for each window.
-        overlap: documents that neighbouring windows share.
+        overlap: documents that all windows share.
         columns: place in the prompts of each document, (documents,).
         cut: words cut off each document, (documents,).
     """

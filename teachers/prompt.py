@@ -53,7 +53,7 @@ class PromptSettings(BaseModel):
     window_tokens: PositiveInt | None = Field(
         None, description="longest prompt read at once, longer lists are read in windows; none: the model's context"
     )
-    window_overlap: PositiveInt = Field(3, description="documents that neighbouring windows share")
+    window_overlap: PositiveInt = Field(3, description="documents that open every window")
 
     @model_validator(mode="after")
     def _one_order_of_the_callers(self) -> Self:
@@ -144,14 +144,22 @@ class PromptBuilder:
         Raises:
             TeacherError: the tokenizer cannot tell, as only fast tokenizers can.
         """
-        if not self.tokenizer.is_fast:
-            raise TeacherError(f"{type(self.tokenizer).__name__} cannot tell where its tokens stand in a text")
         words = list(itertools.islice(re.finditer(r"\S+", document), self.settings.max_document_words))
         # the prompt holds the words joined by single spaces: place of each of its characters in the document
         place = [at for word in words for at in range(word.start(), word.end() + 1)]
         read = " ".join(word.group() for word in words)
-        encoded = self.tokenizer(read, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
-        return [(place[start], place[end - 1] + 1) if end > start else (0, 0) for start, end in encoded.offset_mapping]
+        return [(place[start], place[end - 1] + 1) if end > start else (0, 0) for start, end in self.token_spans(read)]
+
+    def token_spans(self, text: str) -> list[Span]:
+        """Characters of each token of the whole of ``text``.
+
+        Raises:
+            TeacherError: the tokenizer cannot tell, as only fast tokenizers can.
+        """
+        if not self.tokenizer.is_fast:
+            raise TeacherError(f"{type(self.tokenizer).__name__} cannot tell where its tokens stand in a text")
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        return list(encoded.offset_mapping)
 
     @property
     def fingerprint(self) -> str:

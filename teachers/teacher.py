@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,12 +47,17 @@ class HeadTeacher:
         """
         return self.judge_many([(query, documents)])[0]
 
-    def judge_many(self, lists: Sequence[tuple[str, Sequence[str]]]) -> list[list[dict[str, Any]]]:
-        """As `judge` for each (query, documents); on an accelerator several lists are read in one pass."""
+    def judge_many(
+        self, lists: Sequence[tuple[str, Sequence[str]]], on_window: Callable[[int, int], None] | None = None
+    ) -> list[list[dict[str, Any]]]:
+        """As `judge` for each (query, documents); on an accelerator several lists are read in one pass.
+
+        ``on_window``: see `HeadReader.read_closely`.
+        """
         # ranked in the order read: sums over documents then round alike, whatever order the caller gave
         settings = self.reader.prompts.settings
         distinct = [(query, reading_order(query, documents, settings)) for query, documents in lists]
-        readings = self.reader.read_closely(distinct, self.reader.batch_tokens, self.evidence)
+        readings = self.reader.read_closely(distinct, self.reader.batch_tokens, self.evidence, on_window)
         judged = [self._judged(texts, reading) for (_, texts), reading in zip(distinct, readings, strict=True)]
         return [
             [dict(answers[document]) for document in documents]

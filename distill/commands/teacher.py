@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 
 from distill.commands import study
+from distill.commands.retrieve import retrieve
 
 _TABLE_WIDTH = 120
 
 app = typer.Typer(help="The large model: find and route the heads that rank.", no_args_is_help=True)
+app.command()(retrieve)
 app.add_typer(study.app, name="study")
 
 

@@ -76,7 +76,7 @@ def generative_judge(reference_text: str, settings: GenerativeSettings, weights:
     """
     from teachers.generative import GenerativeTeacher
 
-    return GenerativeTeacher(_writer(reference_text, weights), settings)
+    return GenerativeTeacher(open_writer(reference_text, weights), settings)
 
 
 def with_reasons(
@@ -89,10 +89,15 @@ def with_reasons(
     """
     from teachers.reasons import ReasonedTeacher
 
-    return ReasonedTeacher(judge, _writer(reference_text, weights), settings)
+    return ReasonedTeacher(judge, open_writer(reference_text, weights), settings)
 
 
-def _writer(reference_text: str, weights: bool) -> Writer:
+def open_writer(reference_text: str, weights: bool = True) -> Writer:
+    """A causal language model that answers in words; without weights it can only say what it is.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
     import torch
 
     from teachers.writer import Writer

@@ -65,7 +65,7 @@ def main(family: str, depth: int, state_layer: int) -> None:
         assert first.weights.shape == (2, depth, 4, 6)
         assert str(first.weights.device) == FIRST
         assert str(state.device) == (FIRST if state_layer < 2 else SECOND)
-        merged = merge_windows([first, second], overlap=1)
+        merged = merge_windows([first, second], shared=1)
         columns, cut = torch.tensor([0, 1, 2]), torch.zeros(3, dtype=torch.int64)
         scores = _per_document(merged, columns, state, cut, tokens=8)
         assert scores.real.shape == (depth, 4, 3)
