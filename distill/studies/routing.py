@@ -32,6 +32,8 @@ def routing(material: StudyMaterial, settings: RoutingSettings, on_progress: Adv
     """Searched sets by kind of query against kinds dealt out at random, and routed rankings by kind, out of fold."""
     from teachers.studies.routing import kind_test, route_out_of_fold, searched_sets
 
+    # first: a router that does not fit its teacher's prompt is known before minutes of searching, not after
+    gates = {entry.name: fitted_gates(material, place) for place, entry in enumerate(material.collections)}
     kinds: dict[tuple[str, str], list[str]] = {}
     tests: dict[tuple[str, str], KindTest] = {}
     routed: dict[str, Routed] = {}
@@ -58,7 +60,6 @@ def routing(material: StudyMaterial, settings: RoutingSettings, on_progress: Adv
         if values.count(value) >= _LEAST_KIND
     }
     whole = {name: _gain(found, range(len(found.static))) for name, found in routed.items()}
-    gates = {entry.name: fitted_gates(material, place) for place, entry in enumerate(material.collections)}
     width = material.heads_per_layer
     tables = [_tests(tests), _heads(tests, width), _gains(routed, whole, gains), _gates(gates, routed)]
     facts = {
