@@ -10,7 +10,7 @@ from distill.studies.routing import joined, query_kinds
 STUDIES = {
     "stability": ("--repeats", 3, "--queries", 2, "--queries", 4, "--held-out", 5),
     "layers": ("--folds", 2, "--timed-lists", 2),
-    "redundancy": ("--folds", 2, "--pool", 4),
+    "redundancy": ("--folds", 2, "--pool", 16),
     "routing": ("--folds", 2, "--permutations", 19),
     "length": ("--folds", 2, "--size", 2, "--size", 6, "--limit", 12, "--order-lists", 6),
 }
