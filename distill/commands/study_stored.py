@@ -37,6 +37,11 @@ def stability(
     split: Splits = None,
     candidates: Candidates = 20,
     limit: Limit = None,
+    queries: Annotated[
+        list[int] | None,
+        typer.Option(help="queries of each of two disjoint samples; repeatable; default: 10, 25, 50, 100, 200, 400"),
+    ] = None,
+    held_out: Annotated[int, typer.Option(help="queries that must be left to measure a set's worth on", min=2)] = 50,
     repeats: Annotated[int, typer.Option(help="random splits of the queries", min=2)] = 20,
     overwrite: Overwrite = False,
 ) -> None:
@@ -44,9 +49,14 @@ def stability(
     from distill.studies.stability import stability as made
     from teachers.studies.stability import StabilitySettings
 
+    if queries is not None and min(queries) < 1:
+        raise typer.BadParameter(f"{min(queries)}; a sample has one query at least", param_hint="--queries")
+    sampled = {"queries": tuple(queries)} if queries else {}
+    settings = StabilitySettings(splits=repeats, least_held=held_out, **sampled)
+
     def study(material: StudyMaterial, console: Console) -> StudyResult:
         with progress_bar(console, "stability", "rules") as advance:
-            return made(material, StabilitySettings(splits=repeats), advance)
+            return made(material, settings, advance)
 
     run_study("stability", out, overwrite, opened_from(teachers, collection, run, split, candidates, limit), study)
 

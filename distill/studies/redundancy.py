@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from distill.collections.collection import DataError
 from distill.evaluation.statistics import Interval, mean_interval, paired_difference
 from distill.progress import Advance
 from distill.studies.material import StudyMaterial
@@ -41,7 +42,11 @@ class _Found:
 
 
 def redundancy(material: StudyMaterial, settings: RedundancySettings, on_progress: Advance) -> StudyResult:
-    """Correlations of head scores, pairs against their better member, and sets as they grow, held out."""
+    """Correlations of head scores, pairs against their better member, and sets as they grow, held out.
+
+    Raises:
+        DataError: no two heads are among the best of every fold.
+    """
     from scipy import stats
 
     from teachers.head_search import rank_heads
@@ -51,6 +56,10 @@ def redundancy(material: StudyMaterial, settings: RedundancySettings, on_progres
     for place, entry in enumerate(material.collections):
         lists = entry.lists()
         paired = pairs(lists, settings)
+        if not paired:
+            raise DataError(
+                f"{entry.name}: no two heads are among the {settings.pool} best of every fold; give a larger --pool"
+            )
         on_progress(2 * place + 1, 2 * len(material.collections))
         means = [float(pair.gains.mean()) for pair in paired]
         helped = float(stats.spearmanr([pair.correlation for pair in paired], means).statistic)

@@ -32,6 +32,8 @@ def routing(material: StudyMaterial, settings: RoutingSettings, on_progress: Adv
     """Searched sets by kind of query against kinds dealt out at random, and routed rankings by kind, out of fold."""
     from teachers.studies.routing import kind_test, route_out_of_fold, searched_sets
 
+    # first: a router that does not fit its teacher's prompt is known before minutes of searching, not after
+    gates = {entry.name: fitted_gates(material, place) for place, entry in enumerate(material.collections)}
     kinds: dict[tuple[str, str], list[str]] = {}
     tests: dict[tuple[str, str], KindTest] = {}
     routed: dict[str, Routed] = {}
@@ -58,7 +60,6 @@ def routing(material: StudyMaterial, settings: RoutingSettings, on_progress: Adv
         if values.count(value) >= _LEAST_KIND
     }
     whole = {name: _gain(found, range(len(found.static))) for name, found in routed.items()}
-    gates = {entry.name: fitted_gates(material, place) for place, entry in enumerate(material.collections)}
     width = material.heads_per_layer
     tables = [_tests(tests), _heads(tests, width), _gains(routed, whole, gains), _gates(gates, routed)]
     facts = {
@@ -200,16 +201,21 @@ def _answer(tests: Mapping[tuple[str, str], KindTest], whole: Mapping[str, tuple
 def _draw(
     figure: Figure, pool: Sequence[int], labels: Tensor, states: Tensor, kinds: Sequence[str], width: int
 ) -> None:
+    from teachers.features import zscore
     from teachers.studies.routing import plane
 
     figure.set_size_inches(12, 5.4)
     heads, queries = figure.subplots(1, 2)
-    placed, shares = plane(labels.T)
+    # standardised, or the map would show little but how often a head is picked
+    placed, shares = plane(zscore(labels.T))
+    named = set(labels.mean(0).argsort(descending=True)[:12].tolist())
     drawn = heads.scatter(
         placed[:, 0], placed[:, 1], c=[flat // width for flat in pool], cmap="viridis",
         s=(30 + 300 * labels.mean(0)).tolist(),
     )  # fmt: skip
-    for flat, (x, y) in zip(pool, placed.tolist(), strict=True):
+    for place, (flat, (x, y)) in enumerate(zip(pool, placed.tolist(), strict=True)):
+        if place not in named:
+            continue
         heads.annotate(f"{flat // width}.{flat % width}", (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
     figure.colorbar(drawn, ax=heads, label="layer")
     _axes(heads, shares, f"heads by the queries that pick them (n={len(labels)}); size: how often")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+from distill.collections.collection import DataError
 from distill.progress import Advance
 from distill.studies.material import StudyMaterial
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
@@ -30,10 +31,17 @@ def stability(material: StudyMaterial, settings: StabilitySettings, on_progress:
     """Sets on disjoint samples of each collection, by number of queries, and on different collections.
 
     Raises:
-        TeacherError: too few lists for two samples and held-out lists.
+        DataError: too few lists for two samples and held-out lists.
     """
     from teachers.studies.stability import across, rule_grounds, within
 
+    need = 2 * min(settings.queries) + settings.least_held
+    for entry in material.collections:
+        if len(entry.scores) < need:
+            raise DataError(
+                f"{entry.name}: {len(entry.scores)} lists with a relevant document; two samples of "
+                f"{min(settings.queries)} queries and {settings.least_held} held out need {need}; give fewer of either"
+            )
     grounds = {entry.name: rule_grounds(entry.scores, entry.gains, settings) for entry in material.collections}
     pairs = list(permutations(grounds, 2))
     rules = list(next(iter(grounds.values())))

@@ -38,10 +38,20 @@ def studied(beir_folder, other_folder, causal_folder, tmp_path_factory) -> tuple
     from distill.recipe import TeacherSection
     from distill.stages.candidates import top
     from distill.stages.teacher import fit_teacher
+    from teachers.baselines import StaticWeightsSettings
+    from teachers.fitting import RouteHeadSettings
+    from teachers.head_search import SearchSettings
     from teachers.prompt import PromptSettings
+    from teachers.router import RouterSettings
 
     folder = tmp_path_factory.mktemp("studied")
-    section = TeacherSection(model=str(causal_folder), prompt=PromptSettings(max_document_words=100))
+    small = RouteHeadSettings(
+        search=SearchSettings(bootstraps=2),
+        router=RouterSettings(folds=2, epochs=10, components=(1,), thresholds=(0.0,)),
+        static=StaticWeightsSettings(pool_sizes=(16,), l1=(0.02,)),
+    )
+    prompt = PromptSettings(max_document_words=100)
+    section = TeacherSection(model=str(causal_folder), prompt=prompt, routehead=small)
     collection = read_beir(beir_folder)
     ranked = bm25_run(collection, collection.queries, 8)
     write_run(ranked, folder / "a.run")

@@ -8,9 +8,9 @@ import pytest
 from distill.studies.routing import joined, query_kinds
 
 STUDIES = {
-    "stability": ("--repeats", 3),
+    "stability": ("--repeats", 3, "--queries", 2, "--queries", 4, "--held-out", 5),
     "layers": ("--folds", 2, "--timed-lists", 2),
-    "redundancy": ("--folds", 2, "--pool", 4),
+    "redundancy": ("--folds", 2, "--pool", 16),
     "routing": ("--folds", 2, "--permutations", 19),
     "length": ("--folds", 2, "--size", 2, "--size", 6, "--limit", 12, "--order-lists", 6),
 }
@@ -24,20 +24,17 @@ def made(studied, tmp_path_factory):
     from distill.commands.study import app
 
     out, shown = tmp_path_factory.mktemp("studies"), {}
-    stored = {path.name for path in (studied[0] / "scores").iterdir()}
     for name, options in STUDIES.items():
         arguments = [name, *map(str, studied), "--out", str(out), *map(str, options)]
-        if name == "stability":
-            arguments += ["--limit", "1000"]
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         shown[name] = result.output
-    return out, shown, stored
+    return out, shown
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_tells_its_figures_with_their_population(made, name):
-    out, shown, _ = made
+    out, shown = made
     content = json.loads((out / f"{name}.json").read_text())
     assert content["question"].split()[0] in shown[name]
     assert 1 <= len(content["answer"]) <= 4
@@ -62,6 +59,15 @@ def test_a_study_is_refused_before_its_work_where_its_files_stand(distill, studi
     code, _, error = distill("teacher", "study", "layers", *studied, "--out", made[0])
     assert code == 2
     assert "layers.json: exists already" in " ".join(error.split())
+
+
+def test_too_few_lists_for_samples_are_refused_by_name(distill, studied, tmp_path):
+    code, _, error = distill("teacher", "study", "stability", *studied, "--out", tmp_path / "none")
+    assert code == 2
+    assert "lists with a relevant document; two samples of 10 queries and 50 held out need 70" in " ".join(
+        error.split()
+    )
+    assert not (tmp_path / "none").exists()
 
 
 def test_kinds_are_thirds_of_words_and_frequent_first_words(studied):
