@@ -139,9 +139,11 @@ def study_copying(
 
 
 def _heads(scores: Tensor) -> list[Head]:
-    from teachers.copying import copy_heads
+    """All heads, the one that copies most first."""
+    from teachers.heads import Head
 
-    return copy_heads(scores, scores.numel())
+    order = scores.flatten().double().argsort(descending=True, stable=True)
+    return [Head(*divmod(int(flat), scores.shape[1])) for flat in order]
 
 
 def _overlaps(sets: Mapping[str, list[Head]], material: StudyMaterial) -> list[dict[str, Any]]:
@@ -173,7 +175,7 @@ def _answer(found: Detection, overlaps: list[dict[str, Any]], material: StudyMat
         f"{copying} of {total} heads copy more than {_THRESHOLD:.0%} of the needle's tokens; the first, {best}, copies "
         f"{float(found.scores.max()):.0%} (mean over the {counted} of {len(found.trials)} trials that count).",
         f"{len(deep)} of those {copying} lie in layers from {material.layers} on, which the teacher does not read; "
-        f"{int((found.scores > 0).sum())} heads copied anything, and a larger set of copy heads is filled up by place.",
+        f"{int((found.scores > 0).sum())} heads copied anything: a larger set of copy heads has no more.",
         f"Of the first {row['size']} copy heads {row['shared']} are among the first {row['size']} query-focused ones, "
         f"where chance gives {row['chance']:.1f} (one-sided p {row['p_value']:.2g}).",
     ]
