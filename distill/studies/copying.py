@@ -119,7 +119,8 @@ def study_copying(
     counted = sum(trial["counts"] for trial in found.trials)
     facts = {
         **material.facts(), "needles": needles, "grid": asdict(grid), "settings": settings.model_dump(),
-        "trials": found.trials, "trials_counted": counted, "lists_for_sets": len(others),
+        "trials": found.trials, "trials_counted": counted,
+        "heads_that_copied": int((found.scores > 0).sum()), "lists_for_sets": len(others),
         "scores": {str(head): float(found.scores[head.layer, head.index]) for head in _heads(found.scores)},
         "sets": {name: [str(head) for head in heads] for name, heads in sets.items()}, "overlaps": overlaps,
     }  # fmt: skip
@@ -138,9 +139,11 @@ def study_copying(
 
 
 def _heads(scores: Tensor) -> list[Head]:
-    from teachers.copying import copy_heads
+    """All heads, the one that copies most first."""
+    from teachers.heads import Head
 
-    return copy_heads(scores, scores.numel())
+    order = scores.flatten().double().argsort(descending=True, stable=True)
+    return [Head(*divmod(int(flat), scores.shape[1])) for flat in order]
 
 
 def _overlaps(sets: Mapping[str, list[Head]], material: StudyMaterial) -> list[dict[str, Any]]:
@@ -151,7 +154,7 @@ def _overlaps(sets: Mapping[str, list[Head]], material: StudyMaterial) -> list[d
     from scipy import stats
 
     rows = []
-    for size in (size for size in SIZES if size <= material.heads):
+    for size in [size for size in SIZES if size <= material.heads] or [material.heads]:
         copy = set(sets["copy"][:size])
         within = sum(head.layer < material.layers for head in copy)
         for name in ("query_focused", "contrastive", "routed"):
@@ -167,12 +170,12 @@ def _answer(found: Detection, overlaps: list[dict[str, Any]], material: StudyMat
     copying = int((found.scores > _THRESHOLD).sum())
     best = _heads(found.scores)[0]
     deep = [head for head in _heads(found.scores)[:copying] if head.layer >= material.layers]
-    row = next(entry for entry in overlaps if entry["set"] == "query_focused" and entry["size"] in (16, SIZES[0]))
-    row = next((e for e in overlaps if e["set"] == "query_focused" and e["size"] == 16), row)
+    row = [entry for entry in overlaps if entry["set"] == "query_focused" and entry["size"] <= 16][-1]
     return [
         f"{copying} of {total} heads copy more than {_THRESHOLD:.0%} of the needle's tokens; the first, {best}, copies "
         f"{float(found.scores.max()):.0%} (mean over the {counted} of {len(found.trials)} trials that count).",
-        f"{len(deep)} of those {copying} lie in layers from {material.layers} on, which the teacher does not read.",
+        f"{len(deep)} of those {copying} lie in layers from {material.layers} on, which the teacher does not read; "
+        f"{int((found.scores > 0).sum())} heads copied anything: a larger set of copy heads has no more.",
         f"Of the first {row['size']} copy heads {row['shared']} are among the first {row['size']} query-focused ones, "
         f"where chance gives {row['chance']:.1f} (one-sided p {row['p_value']:.2g}).",
     ]

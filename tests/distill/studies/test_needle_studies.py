@@ -122,8 +122,8 @@ def test_a_study_of_copying_maps_every_head(studied, masked, tmp_path):
     for row in facts["overlaps"]:
         copy, other = (set(facts["sets"][name][: row["size"]]) for name in ("copy", row["set"]))
         assert row["shared"] == len(copy & other)
-        # all 16 heads are read: chance is size * size / 16
-        assert row["chance"] == row["size"] ** 2 / 16
+        # all 16 heads are read: chance is (copy heads) * size / 16
+        assert row["chance"] == len(copy) * row["size"] / 16
 
 
 def test_a_model_that_does_not_answer_is_told_how_to_be_measured(studied, tmp_path):
