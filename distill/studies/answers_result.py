@@ -114,12 +114,13 @@ def _draw(figure: Figure, table: dict[str, list[Measured]], k: int, questions: i
     figure.set_size_inches(11, 8)
     panels = figure.subplots(2, 2, sharex="col", sharey="row")
     lengths = sorted({row.length for row in table[FULL]})
+    groups: list[tuple[str, list[Any]]] = [("length", lengths), ("position", list(POSITIONS))]
     for row, (figure_name, label) in enumerate((("f1", "token F1"), ("recall", "share given the gold segment"))):
-        for column, (name, values) in enumerate((("length", lengths), ("position", list(POSITIONS)))):
+        for column, (name, values) in enumerate(groups):
             axes = panels[row][column]
             for number, (method, rows) in enumerate(table.items()):
-                groups = [[one for one in rows if getattr(one, name) == value] for value in values]
-                heights = [mean(group, figure_name) for group in groups]
+                parts = [[one for one in rows if getattr(one, name) == value] for value in values]
+                heights = [mean(part, figure_name) for part in parts]
                 # a position with no question yet leaves a gap
                 points = [float("nan") if height is None else height for height in heights]
                 style = "--" if method in METHODS[4:] else "-"
