@@ -42,7 +42,7 @@ def answers(
     """Answer questions from full contexts and from the segments that heads, BM25 and a bi-encoder find.
 
     Without --answers the reference is the gold segment itself, and the model is asked to copy the sentence that
-    answers. Questions that --out holds are not measured again.
+    answers. Questions that answers.jsonl in --out holds are not measured again.
     """
     from distill.progress import progress_bar
     from distill.studies.answers import AnswersAsked, study_answers
@@ -53,7 +53,7 @@ def answers(
     asked = AnswersAsked(teacher, collection, split, limit, tuple(length or (500, 1000, 2000)), k, answers_file, writer,
                          pre_ranker)  # fmt: skip
     with progress_bar(console, "answers", "questions") as advance:
-        result = study_answers(asked, out, overwrite, advance)
+        result = study_answers(asked, out, advance)
     _, picture, _ = write_study(result, out, overwrite)
     show_study(console if console.is_terminal else Console(width=180), result)
     console.print(f"picture: {picture}", markup=False, highlight=False, soft_wrap=True)

@@ -15,9 +15,9 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, DataError
@@ -25,7 +25,7 @@ from distill.collections.files import numbered_lines
 from distill.first_stage import BM25Index, BM25Settings
 from distill.progress import Advance
 from distill.stages.teacher import fitted_on
-from distill.studies.measured_lines import MeasuredLines
+from distill.studies.journal import Journal, journal_key
 from teachers.answering import Answerer, exact_match, token_f1
 from teachers.segments import without_lone_surrogates
 from teachers.studies.answers import Haystack, Measured, Position, cell, haystack
@@ -206,25 +206,32 @@ def measure_all(
     study: AnswerStudy,
     questions: Sequence[Question],
     count: Callable[[str], int],
-    lines: MeasuredLines,
+    journal: Journal,
+    settings: Mapping[str, Any],
     on_progress: Advance,
 ) -> list[Measured]:
-    """Every question's rows; those that ``lines`` holds already are not measured again."""
+    """Every question's rows; those that ``journal`` holds under the same settings are not measured again."""
     rows: list[Measured] = []
-    stood = sum(question.query_id in lines.rows for question in questions)
+    stood = 0
     for done, question in enumerate(questions, start=1):
-        if question.query_id not in lines.rows:
-            lines.add(question.query_id, study.measure(question, count))
-        rows += lines.rows[question.query_id]
-        on_progress(done, len(questions), stood=min(stood, done))
+        key = journal_key("answers", settings, asdict(question))
+        kept = journal.get(key)
+        if kept is None:
+            found = study.measure(question, count)
+            journal.put(key, [asdict(row) for row in found])
+        else:
+            stood += 1
+            found = [Measured(**row) for row in kept]
+        rows += found
+        on_progress(done, len(questions), stood=stood)
     return rows
 
 
-def study_answers(asked: AnswersAsked, out: Path, overwrite: bool, on_progress: Advance) -> StudyResult:
+def study_answers(asked: AnswersAsked, out: Path, on_progress: Advance) -> StudyResult:
     """Measure the questions that are asked for, but those that ``out`` holds, and say what they tell.
 
     Raises:
-        DataError: a file that cannot be used, no question left, or ``out`` holds questions of other settings.
+        DataError: a file that cannot be used, or no question left.
         TeacherError: the folder holds no teacher, or a context does not fit the model.
         ModelError: a model cannot be loaded.
     """
@@ -254,13 +261,12 @@ def study_answers(asked: AnswersAsked, out: Path, overwrite: bool, on_progress: 
         "population": f"judged questions the teacher was not fitted on, gold of at most {longest} words",
     }  # fmt: skip
     stored = {**facts, "collection": collection.fingerprint(), "answers": short}
-    lines = MeasuredLines(out / "answers.questions.jsonl", stored, overwrite)
     study = AnswerStudy(collection, asked.split, retriever, bi_encoder.score_pairs, Answerer(writer, settings), asked.k)
 
     def count(text: str) -> int:
         return len(writer.frame.data(without_lone_surrogates(text)))
 
-    rows = measure_all(study, questions, count, lines, on_progress)
+    rows = measure_all(study, questions, count, Journal(out / "answers.jsonl"), stored, on_progress)
     return answers_result(rows, asked.k, facts, short is not None)
 
 

@@ -20,7 +20,10 @@ _QUESTION = "Which heads does the model need, to find a needle and to rank?"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A set of heads that is masked, the first ``size`` of the set ``name``; none of size 0 masks nothing."""
+    """A set of heads that is masked, the first ``size`` of the set ``name``, or all where it has fewer.
+
+    None of size 0 masks nothing.
+    """
 
     name: str
     size: int
@@ -125,7 +128,7 @@ def _needle_table(
         found, other = none[c.label].interval, random.get(c.label)
         level = sum(figures.recall(c)) / len(figures.recall(c))
         apart = (other.interval.mean, other.p_value) if other else (None, None)
-        rows.append((c.name, c.size, level, found.mean, found.low, found.high, *apart))
+        rows.append((c.label, len(c.heads), level, found.mean, found.low, found.high, *apart))
     count = len(figures.recall(figures.conditions[0]))
     title = f"log-probability of a needle's token (nats), {count} needles, {len(figures.needles)} prompts"
     columns = ("masked", "heads", "level", "change", "low", "high", "change less random's", "p of that")
@@ -149,7 +152,7 @@ def _ranking_table(figures: MaskingFigures, ranking: dict[str, dict[str, PairedD
         columns += (ranker, "change", "low", "high")
     rows = []
     for c in figures.conditions:
-        cells: list[str | int | float | None] = [c.name, c.size]
+        cells: list[str | int | float | None] = [c.label, len(c.heads)]
         for ranker, found in ranking.items():
             values = figures.quality(c, ranker)
             change = found[c.label].interval if c.size else None
