@@ -135,11 +135,11 @@ def _row(cells: list[str] | tuple[str, ...], raw: bool = False) -> str:
 
 
 def _shown(cell: Cell) -> str:
-    """Three places of a fraction, four of one that would show as nothing; whole numbers and texts as they are."""
+    """Three places of a fraction, two digits of one that would show as nothing; whole numbers and texts as they are."""
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return ""
     if isinstance(cell, float):
-        return f"{cell:.4f}" if 0 < abs(cell) < 0.01 else f"{cell:.3f}"
+        return f"{cell:.2g}" if 0 < abs(cell) < 0.01 else f"{cell:.3f}"
     return _line(str(cell))
 
 

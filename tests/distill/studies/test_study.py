@@ -41,7 +41,7 @@ def test_a_markdown_reader_sees_the_table_and_no_markup_of_its_texts():
     rows = [re.findall(r"<td.*?>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
     assert [len(row) for row in rows] == [0, 4, 4]
     assert rows[1] == ["plain", "0.123", "3", ""]
-    assert rows[2][1:] == ["", "-2", "0.0001"]
+    assert rows[2][1:] == ["", "-2", "0.00012"]
     assert "&lt;script&gt;a|b&lt;/script&gt; [bold]*x*" in rows[2][0]
     assert not set(page) & set("\x1b\x00\u202e\ud800")
 
