@@ -153,8 +153,12 @@ def _answer(found: Mapping[str, _Found], material: StudyMaterial) -> list[str]:
         sentences.append(
             f"{name}: the best single head lies in layer {peak} ({float(means[peak]):.3f}); with equal weights {most} "
             f"heads are best ({float(equal.max()):.3f}) and all {entry.counts.tried[-1]} reach {float(equal[-1]):.3f}; "
-            f"learned weights reach {full:.3f} with {entry.counts.tried[int(learned.argmax())]}. A pass of {shallow} "
-            f"layers is within {_LITTLE} of one of {whole}{saved}."
+            f"learned weights reach {full:.3f} with {entry.counts.tried[int(learned.argmax())]}. "
+            + (
+                f"A pass of {shallow} layers is within {_LITTLE} of one of {whole}{saved}."
+                if shallow < whole
+                else f"Every cut that was tried above layer {whole} loses more than {_LITTLE}."
+            )
         )
     if material.layers < material.model_layers:
         sentences.append(f"Layers from {material.layers} on were not read: whether more helps is not told here.")

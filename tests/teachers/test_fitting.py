@@ -25,6 +25,8 @@ SETTINGS = RouteHeadSettings(
     search=SearchSettings(bootstraps=2, max_heads=2),
     router=RouterSettings(epochs=200, check_every=20, min_heads=1, learning_rate=0.05, weight_decay=0.0),
 )
+# where only the choice of weights counts, or that two fits are alike
+QUICK = SETTINGS.model_copy(update={"router": RouterSettings(epochs=20, check_every=10, min_heads=1)})
 
 
 def lists_of(queries, seed=0, kinds=False):
@@ -82,18 +84,18 @@ def test_the_router_stays_static_where_there_is_nothing_to_route():
 
 def test_held_out_scores_have_the_reported_quality_and_do_not_know_the_list():
     lists = lists_of(60)
-    fitted = fit_router(lists, 4, SETTINGS)
+    fitted = fit_router(lists, 4, QUICK)
     assert quality(fitted.held_out, lists) == pytest.approx(fitted.report.routed)
     # other judgments for one list change every fit but its own fold's
     gains = lists.gains.clone()
     gains[7] = gains[7].roll(1)
-    changed = fit_router(replace(lists, gains=gains), 4, SETTINGS)
+    changed = fit_router(replace(lists, gains=gains), 4, QUICK)
     torch.testing.assert_close(changed.held_out[7], fitted.held_out[7], rtol=0, atol=0)
     assert not torch.equal(changed.held_out, fitted.held_out)
 
 
 def test_a_fit_repeats_exactly():
-    first, second = (fit_router(lists_of(40, kinds=True), 4, SETTINGS).router for _ in range(2))
+    first, second = (fit_router(lists_of(40, kinds=True), 4, QUICK).router for _ in range(2))
     assert all(torch.equal(first.tensors()[name], second.tensors()[name]) for name in first.tensors())
 
 
@@ -147,7 +149,7 @@ def test_the_best_head_is_the_one_that_ranks():
 
 def test_pool_and_l1_are_chosen_by_what_held_out_lists_say():
     # one head ranks and seven are noise: the pool of one is the better, and of the strengths the one that leaves it be
-    settings = SETTINGS.model_copy(update={"static": StaticWeightsSettings(pool_sizes=(1, 8), l1=(100.0, 0.01))})
+    settings = QUICK.model_copy(update={"static": StaticWeightsSettings(pool_sizes=(1, 8), l1=(100.0, 0.01))})
     report = fit_router(lists_of(40), 4, settings).report
     assert (report.pool, report.l1) == (1, 0.01)
     # two kinds of queries need two heads
