@@ -160,9 +160,24 @@ def _answer(found: Mapping[str, _Found], material: StudyMaterial) -> list[str]:
                 else f"Every cut that was tried above layer {whole} loses more than {_LITTLE}."
             )
         )
-    if material.layers < material.model_layers:
-        sentences.append(f"Layers from {material.layers} on were not read: whether more helps is not told here.")
-    return sentences[:4]
+    return [*sentences, *_about_deeper(found, material)]
+
+
+def _about_deeper(found: Mapping[str, _Found], material: StudyMaterial) -> list[str]:
+    """What the layers beyond the teacher's depth say, or that they were not read."""
+    if material.layers == material.model_layers:
+        return []
+    sentences = []
+    for name, entry in found.items():
+        if entry.deep is not None:
+            best = entry.deep.best.mean(0)
+            sentences.append(
+                f"{name}, read through all {material.model_layers} layers on {len(entry.deep.best)} lists: the best "
+                f"head lies in layer {int(best.argmax())} ({float(best.max()):.3f}); the best beyond layer "
+                f"{material.layers - 1} reaches {float(best[material.layers :].max()):.3f}."
+            )
+    read = "stand in the first table alone" if sentences else "were not read"
+    return [*sentences, f"Layers from {material.layers} on {read}: whether a set with them is better is not told here."]
 
 
 def _facts(entry: _Found) -> dict[str, Any]:

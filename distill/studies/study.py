@@ -42,7 +42,7 @@ class StudyResult:
     Args:
         name: of the study and of its files.
         question: the one it asks.
-        answer: one to four plain sentences, computed from the figures.
+        answer: a few plain sentences, computed from the figures.
         tables: what is shown.
         facts: JSON values: every figure with n, and the settings, model, depth, collections and population.
         draw: draws the picture onto an empty figure, whose size it may set.

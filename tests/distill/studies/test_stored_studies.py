@@ -1,6 +1,7 @@
 """`distill teacher study` over stored head scores, on two small collections and a random decoder."""
 
 import json
+import shutil
 import struct
 
 import pytest
@@ -47,6 +48,28 @@ def test_a_study_tells_its_figures_with_their_population(made, name):
         assert {len(row) for row in table["rows"]} == {len(table["columns"])}
     width, height = struct.unpack(">II", (out / f"{name}.png").read_bytes()[16:24])
     assert width > 800 and height > 500
+
+
+def test_layers_beyond_the_teachers_depth_are_read_on_request(distill, studied, tmp_path):
+    """A teacher of two of the model's four layers: the first table has all four, of the lists asked for."""
+    shutil.copytree(studied[0], tmp_path / "teacher")
+    told = json.loads((tmp_path / "teacher" / "teacher.json").read_text())
+    told["settings"] |= {"depth": 2, "state_layer": 1}
+    (tmp_path / "teacher" / "teacher.json").write_text(json.dumps(told))
+    command = ("teacher", "study", "layers", tmp_path / "teacher", *studied[1:5], *studied[9:], "--limit", 12,
+               "--folds", 2, "--timed-lists", 0, "--out", tmp_path)  # fmt: skip
+    for options, layers, lists, said in (
+        ((), 2, 12, "Layers from 2 on were not read"),
+        (("--deeper-lists", 5, "--overwrite"), 4, 5, "read through all 4 layers on 5 lists"),
+    ):
+        code, shown, error = distill(*command, *options)
+        assert code == 0, error
+        assert said in " ".join(shown.split())
+        content = json.loads((tmp_path / "layers.json").read_text())
+        assert [row[1:3] for row in content["tables"][0]["rows"]] == [[lists, layer] for layer in range(layers)]
+        assert content["facts"]["layers"] == 2
+    (found,) = content["facts"]["found"].values()
+    assert found["deeper"]["n"] == 5 and len(found["deeper"]["best"]) == 4
 
 
 def test_texts_and_names_reach_no_page_unescaped(made):
