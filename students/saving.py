@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCardData
+from transformers.utils import CONFIG_NAME
 
 from students.portable_files import describe_one_label, make_portable
 
@@ -55,7 +56,9 @@ def save_student(
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
     tokenizer.save_pretrained(beside)
-    make_portable(beside)
+    # of several processes transformers lets the first alone write the model and its configuration
+    if (beside / CONFIG_NAME).exists():
+        make_portable(beside)
     # a name may hold what UTF-8 cannot: half a character in a path
     (beside / "README.md").write_text(_card(folder.name, body, metadata or {}), encoding="utf-8", errors="replace")
     beside.rename(folder)
