@@ -66,7 +66,6 @@ def find_head_sets(
         raise TeacherError(f"none of {len(gains)} lists holds a relevant document; heads cannot be found on them")
     scores, gains = [scores[place] for place in taught], [gains[place] for place in taught]
     layers, heads_per_layer, _ = scores[0].real.shape
-    shuffled = torch.randperm(layers * heads_per_layer, generator=torch.Generator().manual_seed(settings.seed))
     masked = judged_lists(scores, gains, FeatureSettings(mass="masked", normalise="none"))
     raw = judged_lists(scores, gains, FeatureSettings(mass="raw", normalise="none"))
     weights = _learned_weights(scores, gains, settings) if ranker is None else _mean_weights(ranker, scores)
@@ -75,9 +74,15 @@ def find_head_sets(
         "contrastive": _named(rank_heads_contrastively(raw, settings.temperature), heads_per_layer),
         "routed": _named(weights.argsort(descending=True, stable=True), heads_per_layer),
         **({} if copy is None else {"copy": list(copy)}),
-        "random": _named(shuffled, heads_per_layer),
+        "random": random_heads(layers, heads_per_layer, settings.seed),
     }
     return {name: heads[: settings.count] for name, heads in found.items()}
+
+
+def random_heads(layers: int, heads_per_layer: int, seed: int) -> list[Head]:
+    """All heads of the layers, in an order that is drawn by chance; its first k are a random set of k heads."""
+    shuffled = torch.randperm(layers * heads_per_layer, generator=torch.Generator().manual_seed(seed))
+    return _named(shuffled, heads_per_layer)
 
 
 def _learned_weights(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # A pass of SmolLM2-135M takes 1.5 ms a token on two cores, and a written token 0.07 s. copying: 10 needles x 9 places x
 # (530 tokens x 1.5 ms + 50 written x 0.07 s) = 6 min. masking: those 6 min, unless copying ran into the same folder,
-# and 11 sets x 90 prompts x 0.8 s = 13 min and 10 sets x 12 lists x 2 s = 4 min.
+# and 15 sets x 90 prompts x 0.8 s = 18 min and 14 sets x 12 lists x 2 s = 6 min.
 Lengths = Annotated[list[int] | None, typer.Option("--length", help="tokens of a context; default: 200, 400, 800")]
 Depths = Annotated[
     list[float] | None, typer.Option("--depth", help="share of it before the needle; default: 0.1, 0.5, 0.9")
@@ -82,12 +82,13 @@ def masking(
     copy_needles: CopyNeedles = 10,
     lists: Annotated[int, typer.Option(help="lists ranked again without the heads", min=2)] = 12,
     heads: Annotated[list[int] | None, typer.Option(help="heads of a masked set; default: 16, 64", min=1)] = None,
+    random_draws: Annotated[int, typer.Option(help="random sets of each size, averaged", min=1)] = 3,
     needle_words: Words = 40,
     least_recall: Recall = 0.5,
     teacher_forced: Forced = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Which heads does the model need, to find a needle and to rank? About 17 minutes after copying, else 23."""
+    """Which heads does the model need, to find a needle and to rank? About 24 minutes after copying, else 30."""
 
     def study(material: StudyMaterial, console: Console) -> StudyResult:
         from distill.progress import progress_bar
@@ -95,7 +96,7 @@ def masking(
         from teachers.copying import CopySettings
 
         settings = CopySettings(teacher_forced=teacher_forced, least_recall=least_recall)
-        sizes = MaskingSizes(needles, copy_needles, lists, tuple(sorted(set(heads or (16, 64)))))
+        sizes = MaskingSizes(needles, copy_needles, lists, tuple(sorted(set(heads or (16, 64)))), random_draws)
         grid = _grid(length, depth, needle_words)
         with progress_bar(console, "masking", "readings") as advance:
             return study_masking(material, sizes, grid, settings, out, advance)

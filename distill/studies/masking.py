@@ -30,12 +30,14 @@ class MaskingSizes:
         copy_needles: other questions, on which copy heads are found.
         lists: other judged lists, which are ranked again under each set.
         heads: sizes of the masked sets.
+        random_draws: random sets of each size, whose figures are averaged.
     """
 
     needles: int
     copy_needles: int
     lists: int
     heads: tuple[int, ...]
+    random_draws: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,13 @@ def study_masking(
     parts = _parts(entry, {question.query_id for question in asked}, sizes.lists)
     work = _Work(on_progress, Journal(folder / "masking.jsonl"))
     trials = sizes.copy_needles * len(grid.lengths) * len(grid.depths)
-    # five sets of each size; the empty one is for needles alone, as the lists' unmasked scores are stored
-    work.total = trials + (5 * len(sizes.heads) + 1) * len(prompts) + 5 * len(sizes.heads) * len(parts.ranked)
+    # four found sets of each size and the random ones; the empty one is for needles alone, as the lists' unmasked
+    # scores are stored
+    masked = (4 + sizes.random_draws) * len(sizes.heads)
+    work.total = trials + (masked + 1) * len(prompts) + masked * len(parts.ranked)
     copies = Journal(folder / "copying.jsonl")
     found = detect_copy_heads(material, asked[: sizes.copy_needles], grid, copying, copies, work.before)
-    conditions, rankers = _conditions(entry, parts, sizes.heads, found.scores)
+    conditions, rankers = _conditions(entry, parts, sizes, found.scores)
     model = [entry.section.model, reader.describe()]
     needles = [_needle_row(material, prompt, conditions, model, work) for prompt in prompts]
     lists = [_list_row(material, place, conditions, rankers, model, work) for place in parts.ranked]
@@ -129,22 +133,28 @@ def _parts(entry: JudgedCollection, asked: set[str], lists: int) -> _Parts:
 
 
 def _conditions(
-    entry: JudgedCollection, parts: _Parts, sizes: Sequence[int], copy_scores: Any
+    entry: JudgedCollection, parts: _Parts, sizes: MaskingSizes, copy_scores: Any
 ) -> tuple[list[Condition], dict[str, HeadRanker]]:
     """The sets to mask, the empty one first, and the rankers whose quality is measured; found on ``parts.finding``."""
     from teachers.baselines import AllHeads, WeightedHeads, best_heads, learn_weights
     from teachers.copying import copy_heads
     from teachers.features import judged_lists
-    from teachers.head_sets import HeadSetSettings, find_head_sets
+    from teachers.head_sets import HeadSetSettings, find_head_sets, random_heads
     from teachers.heads import flat_indices
 
     scores = [entry.scores[place] for place in parts.finding]
     gains = [entry.gains[place] for place in parts.finding]
-    features, heads_per_layer = entry.section.routehead.features, scores[0].real.shape[1]
-    settings = HeadSetSettings(count=max(sizes), features=features)
-    sets = find_head_sets(scores, gains, settings, copy=copy_heads(copy_scores, max(sizes)))
-    conditions = [Condition("none", 0, ())]
-    conditions += [Condition(str(name), size, tuple(heads[:size])) for size in sizes for name, heads in sets.items()]
+    features, (layers, heads_per_layer) = entry.section.routehead.features, scores[0].real.shape[:2]
+    settings = HeadSetSettings(count=max(sizes.heads), features=features)
+    found = find_head_sets(scores, gains, settings, copy=copy_heads(copy_scores, max(sizes.heads)))
+    sets = {str(name): [heads] for name, heads in found.items()}
+    sets["random"] = [random_heads(layers, heads_per_layer, seed) for seed in range(sizes.random_draws)]
+    conditions = [Condition("none", 0, ((),))]
+    conditions += [
+        Condition(name, size, tuple(tuple(heads[:size]) for heads in draws))
+        for size in sizes.heads
+        for name, draws in sets.items()
+    ]
     lists = judged_lists(scores, gains, features)
     pool = best_heads(lists, heads_per_layer, settings.routed_pool)
     weights = learn_weights(lists.of_heads(flat_indices(pool, heads_per_layer)), settings.routed_l1)
@@ -165,17 +175,17 @@ def _named(heads: Sequence[Head]) -> list[str]:
 def _needle_row(
     material: StudyMaterial, prompt: tuple[Any, ...], conditions: Sequence[Condition], model: Any, work: _Work
 ) -> dict[str, Any]:
-    """Mean log-probability of the needle's tokens under every condition, and their sum."""
+    """Mean log-probability of the needle's tokens under every draw of every condition, and their sum."""
     from teachers.studies.masking import masked_recall
 
     question, length, depth, built = prompt
     reader = material.reader()
-    values: dict[str, Any] = {}
-    for condition in conditions:
-        key = journal_key("needle", model, built.ids, built.answer, _named(condition.heads))
-        values[condition.label] = work.measured(
-            key, lambda heads=condition.heads: asdict(masked_recall(reader, built, heads))
-        )
+
+    def measured(heads: Sequence[Head]) -> Any:
+        key = journal_key("needle", model, built.ids, built.answer, _named(heads))
+        return work.measured(key, lambda: asdict(masked_recall(reader, built, heads)))
+
+    values = {condition.label: [measured(heads) for heads in condition.draws] for condition in conditions}
     return {"query_id": question.query_id, "length": length, "depth": depth, "tokens": len(built.answer),
             "log_probability": values}  # fmt: skip
 
@@ -188,7 +198,7 @@ def _list_row(
     model: Any,
     work: _Work,
 ) -> dict[str, Any]:
-    """nDCG@10 of one list under every condition and ranker."""
+    """nDCG@10 of one list under every draw of every condition, by ranker."""
     from teachers.studies.masking import list_quality, masked_quality
 
     entry, reader = material.collections[0], material.reader()
@@ -196,14 +206,13 @@ def _list_row(
     query, gains = entry.collection.query(query_id), entry.gains[place]
     documents = [entry.collection.text(doc_id) for doc_id in entry.candidates[query_id]]
     told = [ranker.describe() for ranker in rankers.values()]
-    values: dict[str, Any] = {}
-    for condition in conditions:
-        if not condition.heads:
+
+    def measured(heads: Sequence[Head]) -> Any:
+        if not heads:
             # what the teacher's store holds is what an unmasked model reads
-            values[condition.label] = list_quality(entry.scores[place], rankers, gains)
-            continue
-        key = journal_key("list", model, told, query, documents, gains, _named(condition.heads))
-        values[condition.label] = work.measured(
-            key, lambda heads=condition.heads: masked_quality(reader, rankers, (query, documents, gains), heads)
-        )
+            return list_quality(entry.scores[place], rankers, gains)
+        key = journal_key("list", model, told, query, documents, gains, _named(heads))
+        return work.measured(key, lambda: masked_quality(reader, rankers, (query, documents, gains), heads))
+
+    values = {condition.label: [measured(heads) for heads in condition.draws] for condition in conditions}
     return {"query_id": query_id, "ndcg": values}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from distill.evaluation.statistics import PairedDifference, mean_interval, paired_difference
@@ -22,12 +23,12 @@ _QUESTION = "Which heads does the model need, to find a needle and to rank?"
 class Condition:
     """A set of heads that is masked, the first ``size`` of the set ``name``, or all where it has fewer.
 
-    None of size 0 masks nothing.
+    Random sets are drawn several times, and figures are the mean over draws. None of size 0 masks nothing.
     """
 
     name: str
     size: int
-    heads: tuple[Head, ...]
+    draws: tuple[tuple[Head, ...], ...]
 
     @property
     def label(self) -> str:
@@ -40,9 +41,9 @@ class MaskingFigures:
     """What was measured under every condition, the first of which masks nothing.
 
     Args:
-        needles: one mapping for each prompt, with ``query_id``, ``length``, ``depth`` and, by condition,
-            ``log_probability``: the needle's ``mean`` a token and its ``total``.
-        lists: one mapping for each list, with ``query_id`` and ``ndcg`` by condition and ranker.
+        needles: one mapping for each prompt, with ``query_id``, ``length``, ``depth`` and, by condition and for each
+            draw, ``log_probability``: the needle's ``mean`` a token and its ``total``.
+        lists: one mapping for each list, with ``query_id`` and ``ndcg`` by condition, for each draw by ranker.
         collection: whose questions they are.
     """
 
@@ -59,19 +60,23 @@ class MaskingFigures:
     @property
     def rankers(self) -> list[str]:
         """Names of the rankers, none where no list was ranked."""
-        return list(self.lists[0]["ndcg"]["none"]) if self.lists else []
+        return list(self.lists[0]["ndcg"]["none"][0]) if self.lists else []
 
     def recall(self, condition: Condition) -> list[float]:
         """Mean log-probability a token of each needle, over its lengths and depths: prompts of a needle are kin."""
         by_needle: dict[str, list[float]] = {}
         for row in self.needles:
-            value = row["log_probability"][condition.label]["mean"]
-            by_needle.setdefault(row["query_id"], []).append(value)
+            by_needle.setdefault(row["query_id"], []).append(_level(row, condition))
         return [sum(values) / len(values) for values in by_needle.values()]
 
     def quality(self, condition: Condition, ranker: str) -> list[float]:
         """nDCG@10 of each list."""
-        return [row["ndcg"][condition.label][ranker] for row in self.lists]
+        return [fmean(draw[ranker] for draw in row["ndcg"][condition.label]) for row in self.lists]
+
+
+def _level(needle: dict[str, Any], condition: Condition) -> float:
+    """Mean log-probability a token of one prompt's needle."""
+    return fmean(draw["mean"] for draw in needle["log_probability"][condition.label])
 
 
 def masking_result(figures: MaskingFigures, facts: dict[str, Any]) -> StudyResult:
@@ -93,7 +98,8 @@ def masking_result(figures: MaskingFigures, facts: dict[str, Any]) -> StudyResul
     found = {
         **facts, "needles": figures.needles, "lists": figures.lists,
         "needle_count": len(figures.recall(none)), "list_count": len(figures.lists),
-        "heads": {c.label: [str(head) for head in c.heads] for c in figures.masked},
+        "heads": {c.label: [[str(head) for head in draw] for draw in c.draws] for c in figures.masked},
+        "random_draws": {c.label: _by_draw(figures, c) for c in figures.masked if c.name == "random"},
         "needle_difference": {name: _told(value) for name, value in against_none.items()},
         "needle_difference_to_random": {name: _told(value) for name, value in against_random.items()},
         "ranking_difference": {r: {n: _told(v) for n, v in rows.items()} for r, rows in ranking.items()},
@@ -114,6 +120,14 @@ def _random(figures: MaskingFigures, size: int) -> Condition:
     return next(c for c in figures.masked if (c.name, c.size) == ("random", size))
 
 
+def _by_draw(figures: MaskingFigures, condition: Condition) -> list[float]:
+    """The needle's mean change for each draw: how much a random set's figure is the draw's."""
+    none = fmean(figures.recall(figures.conditions[0]))
+    draws = range(len(condition.draws))
+    levels = [fmean(row["log_probability"][condition.label][k]["mean"] for row in figures.needles) for k in draws]
+    return [level - none for level in levels]
+
+
 def _told(found: PairedDifference) -> dict[str, float]:
     interval = found.interval
     return {"mean": interval.mean, "low": interval.low, "high": interval.high, "p_value": found.p_value}
@@ -128,7 +142,7 @@ def _needle_table(
         found, other = none[c.label].interval, random.get(c.label)
         level = sum(figures.recall(c)) / len(figures.recall(c))
         apart = (other.interval.mean, other.p_value) if other else (None, None)
-        rows.append((c.label, len(c.heads), level, found.mean, found.low, found.high, *apart))
+        rows.append((c.label, len(c.draws[0]), level, found.mean, found.low, found.high, *apart))
     count = len(figures.recall(figures.conditions[0]))
     title = f"log-probability of a needle's token (nats), {count} needles, {len(figures.needles)} prompts"
     columns = ("masked", "heads", "level", "change", "low", "high", "change less random's", "p of that")
@@ -141,8 +155,8 @@ def _place_table(figures: MaskingFigures) -> StudyTable:
     shown = [figures.conditions[0], *(c for c in figures.masked if c.size == largest)]
     rows: list[tuple[str | int | float | None, ...]] = []
     for length, depth in places:
-        own = [r["log_probability"] for r in figures.needles if (r["length"], r["depth"]) == (length, depth)]
-        rows.append((length, depth, len(own), *(sum(v[c.label]["mean"] for v in own) / len(own) for c in shown)))
+        own = [row for row in figures.needles if (row["length"], row["depth"]) == (length, depth)]
+        rows.append((length, depth, len(own), *(fmean(_level(row, c) for row in own) for c in shown)))
     return StudyTable("the same by length and depth", ("tokens", "depth", "prompts", *(c.label for c in shown)), rows)
 
 
@@ -152,7 +166,7 @@ def _ranking_table(figures: MaskingFigures, ranking: dict[str, dict[str, PairedD
         columns += (ranker, "change", "low", "high")
     rows = []
     for c in figures.conditions:
-        cells: list[str | int | float | None] = [c.label, len(c.heads)]
+        cells: list[str | int | float | None] = [c.label, len(c.draws[0])]
         for ranker, found in ranking.items():
             values = figures.quality(c, ranker)
             change = found[c.label].interval if c.size else None
@@ -174,10 +188,12 @@ def _answer(
         worst = min(own, key=lambda c: none[c.label].interval.mean)
         found, chance = none[worst.label].interval, none[_random(figures, size).label].interval
         sure = [c.name for c in own if random[c.label].interval.high < 0]
+        draws = _by_draw(figures, _random(figures, size))
+        spread = f"{len(draws)} draws, {min(draws):+.2f} to {max(draws):+.2f}"
         sentences.append(
             f"Without {size} heads the needle falls most where they are {worst.name}: {found.mean:+.2f} nats a token "
-            f"({found.low:+.2f} to {found.high:+.2f}, {count} needles), against {chance.mean:+.2f} without random "
-            f"ones; further than random, interval apart from 0: {', '.join(sure) or 'none'}."
+            f"({found.low:+.2f} to {found.high:+.2f}, {count} needles), against {chance.mean:+.2f} without random ones "
+            f"({spread}); further than random, interval apart from 0: {', '.join(sure) or 'none'}."
         )
     for ranker, rows in ranking.items():
         lowest = min(rows, key=lambda name: rows[name].interval.mean)

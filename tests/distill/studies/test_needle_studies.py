@@ -15,12 +15,13 @@ from distill.studies.journal import Journal
 from distill.studies.masking_result import Condition, MaskingFigures, masking_result
 from distill.studies.material import open_material, sources
 from distill.studies.needle_questions import NeedleGrid, build_prompts, draw_questions
+from teachers.baselines import AllHeads
 from teachers.heads import Head
 from teachers.needles import NeedleBuilder, NeedleSettings
 from teachers.studies.masking import masked_quality, masked_recall
 
 SMALL = ("--length", 40, "--length", 60, "--depth", 0.5, "--copy-needles", 2, "--teacher-forced")
-MASKING = (*SMALL, "--needles", 3, "--lists", 3, "--heads", 2, "--heads", 5)
+MASKING = (*SMALL, "--needles", 3, "--lists", 3, "--heads", 2, "--heads", 5, "--random-draws", 2)
 
 
 def invoke(*arguments):
@@ -41,6 +42,11 @@ def masked(studied, tmp_path_factory):
     return out, shown.output
 
 
+def masked_sets(facts, name):
+    """The heads of each draw of a condition; the empty one masks none."""
+    return [[Head.parse(text) for text in draw] for draw in facts["heads"].get(name, [[]])]
+
+
 def facts_of(out, name):
     return json.loads((out / f"{name}.json").read_text())["facts"]
 
@@ -54,17 +60,26 @@ def test_a_study_of_masking_tells_what_a_second_computation_finds(masked, materi
     grid = NeedleGrid((row["length"],), (row["depth"],), 40)
     [(_, _, _, prompt)] = build_prompts(builder, [questions[row["query_id"]]], grid)
     for name, told in row["log_probability"].items():
-        heads = [Head.parse(text) for text in facts["heads"].get(name, [])]
-        assert asdict(masked_recall(reader, prompt, heads)) == pytest.approx(told, abs=1e-5)
+        for heads, draw in zip(masked_sets(facts, name), told, strict=True):
+            assert asdict(masked_recall(reader, prompt, heads)) == pytest.approx(draw, abs=1e-5)
     ranked = facts["lists"][0]
     place = list(entry.candidates).index(ranked["query_id"])
     query, documents = entry.texts()[place]
     for name, told in ranked["ndcg"].items():
-        heads = [Head.parse(text) for text in facts["heads"].get(name, [])]
-        from teachers.baselines import AllHeads
+        for heads, draw in zip(masked_sets(facts, name), told, strict=True):
+            found = masked_quality(reader, {"all heads": AllHeads()}, (query, documents, entry.gains[place]), heads)
+            assert found["all heads"] == pytest.approx(draw["all heads"], abs=1e-6)
 
-        found = masked_quality(reader, {"all heads": AllHeads()}, (query, documents, entry.gains[place]), heads)
-        assert found["all heads"] == pytest.approx(told["all heads"], abs=1e-6)
+
+def test_random_sets_are_drawn_several_times(masked):
+    facts = facts_of(masked[0], "masking")
+    assert {name: len(draws) for name, draws in facts["heads"].items() if "random" in name} == {
+        "random 2": 2,
+        "random 5": 2,
+    }
+    first, second = facts["heads"]["random 5"]
+    assert len({*first}) == len({*second}) == 5
+    assert first != second
 
 
 def test_no_question_has_two_uses(masked, material):
@@ -148,10 +163,16 @@ def test_needles_answer_their_question_and_hay_does_not(material):
 
 
 def test_differences_by_hand():
-    conditions = [Condition("none", 0, ()), Condition("copy", 1, (Head(0, 0),)), Condition("random", 1, (Head(1, 0),))]
+    conditions = [
+        Condition("none", 0, ((),)),
+        Condition("copy", 1, ((Head(0, 0),),)),
+        Condition("random", 1, ((Head(1, 0),), (Head(1, 1),))),
+    ]
 
-    def row(query_id, length, *means):
-        values = {c.label: {"mean": mean, "total": mean} for c, mean in zip(conditions, means, strict=True)}
+    def row(query_id, length, none, copy, random):
+        # two draws of random heads lie half a nat below and above their mean
+        levels = {"none": [none], "copy 1": [copy], "random 1": [random - 0.5, random + 0.5]}
+        values = {name: [{"mean": mean, "total": mean} for mean in draws] for name, draws in levels.items()}
         return {"query_id": query_id, "length": length, "depth": 0.5, "tokens": 1, "log_probability": values}
 
     # needle a falls by 2 and 4, so by 3; b by 5; random ones fall by 1
@@ -160,6 +181,7 @@ def test_differences_by_hand():
     assert facts["needle_difference"]["copy 1"]["mean"] == pytest.approx(-4)
     assert (facts["needle_difference"]["copy 1"]["low"], facts["needle_difference"]["copy 1"]["high"]) == (-5, -3)
     assert facts["needle_difference_to_random"]["copy 1"]["mean"] == pytest.approx(-3)
+    assert facts["random_draws"] == {"random 1": [-1.5, -0.5]}
     assert facts["needle_count"] == 2
 
 
