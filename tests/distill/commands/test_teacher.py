@@ -101,8 +101,11 @@ def test_a_stronger_ranking_teaches_where_there_are_no_judgments(distill, house,
     write_run(turned, tmp_path / "strong.run")
     fit = ("teacher", "fit", *arguments, "--model", causal_folder, "--candidates", 6, "--limit", 20)
     ranking = ("--ranking", tmp_path / "strong.run", "--relevant", 2, "--mix-first-stage")
-    code, shown, _ = distill(*fit, *ranking, "--out", tmp_path / "teacher")
+    reading = ("--orders", 2, "--window-tokens", 4000)
+    code, shown, _ = distill(*fit, *ranking, *reading, "--out", tmp_path / "teacher")
     assert code == 0
+    prompt = json.loads((tmp_path / "teacher" / "teacher.json").read_text())["settings"]["prompt"]
+    assert (prompt["orders"], prompt["window_tokens"]) == (2, 4000)
     assert "fitted on 20 of 20 lists" in shown
     mixture = json.loads((tmp_path / "teacher" / "mixture.json").read_text())
     assert mixture["weights"]["first_stage"] < 0
