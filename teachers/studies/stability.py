@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
@@ -42,6 +43,13 @@ class Spread:
     mean: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """The spread of one value a split."""
+        figures = torch.tensor(values, dtype=torch.float64)
+        low, high = figures.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+        return cls(float(figures.mean()), low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +154,9 @@ def across(first: RuleGround, second: RuleGround, settings: StabilitySettings) -
             seen["overlap"][k].append(_shared(foreign[:k], own[:k]))
             seen["own"][k].append(float(set_ndcg(target, own[:k].tolist(), settings.cutoff).mean()))
             seen["foreign"][k].append(float(set_ndcg(target, foreign[:k].tolist(), settings.cutoff).mean()))
-    spreads = {name: {k: _spread(values) for k, values in by.items()} for name, by in seen.items()}
+    spreads = {name: {k: Spread.of(values) for k, values in by.items()} for name, by in seen.items()}
     chance = {k: k * k / first.quality.shape[1] for k in counts}
-    return TransferRow(size, spreads["overlap"], chance, _spread(correlations), spreads["own"], spreads["foreign"])
+    return TransferRow(size, spreads["overlap"], chance, Spread.of(correlations), spreads["own"], spreads["foreign"])
 
 
 def _row(ground: RuleGround, size: int, counts: Sequence[int], settings: StabilitySettings) -> StabilityRow:
@@ -167,11 +175,11 @@ def _row(ground: RuleGround, size: int, counts: Sequence[int], settings: Stabili
             best = set_ndcg(last, most[:k].tolist(), settings.cutoff)
             own = set_ndcg(last, found[:k].tolist(), settings.cutoff)
             seen["loss"][k].append(float((best - own).mean()))
-    spreads = {name: {k: _spread(values) for k, values in by.items()} for name, by in seen.items()}
+    spreads = {name: {k: Spread.of(values) for k, values in by.items()} for name, by in seen.items()}
     chance = {k: k * k / ground.quality.shape[1] for k in counts}
     held_count = len(ground.quality) - 2 * size
     return StabilityRow(
-        size, held_count, spreads["overlap"], chance, _spread(correlations), spreads["ndcg"], spreads["loss"]
+        size, held_count, spreads["overlap"], chance, Spread.of(correlations), spreads["ndcg"], spreads["loss"]
     )
 
 
@@ -191,9 +199,3 @@ def _shared(one: Tensor, other: Tensor) -> float:
 def _correlation(first: RuleGround, ours: Tensor, second: RuleGround, theirs: Tensor) -> float:
     one, other = first.quality[ours].double().mean(0), second.quality[theirs].double().mean(0)
     return float(stats.spearmanr(one.numpy(), other.numpy()).statistic)
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    figures = torch.tensor(values, dtype=torch.float64)
-    low, high = figures.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return Spread(float(figures.mean()), low, high)

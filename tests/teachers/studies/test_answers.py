@@ -37,5 +37,7 @@ def test_too_few_distractors_are_said():
 
 
 def test_questions_are_spread_evenly_over_lengths_and_positions():
-    cells = Counter(cell(number, (100, 200)) for number in range(12))
-    assert cells == {(length, position): 2 for length in (100, 200) for position in POSITIONS}
+    # as many lengths as positions: in step with each other they would meet in three pairs only
+    lengths = (100, 200, 300)
+    cells = Counter(cell(number, lengths) for number in range(18))
+    assert cells == {(length, position): 2 for length in lengths for position in POSITIONS}
