@@ -52,3 +52,10 @@ def test_sets_grow_by_their_rule_and_copies_count_once():
     assert grown["best"].effective[0] == pytest.approx(1.0)
     # three copies and two independent heads: eigenvalues 3, 1, 1, so 25 / 11
     assert grown["best"].effective[4] == pytest.approx(25 / 11, abs=0.25)
+
+
+def test_each_size_tells_what_its_last_head_is_worth_alone():
+    grown = growing_sets(planted([1.0, 3.0, 0.0, 2.0]), RedundancySettings(heads=4, folds=3))["best"]
+    # best head first: 3.0, 2.0, 1.0, 0.0 above the noise
+    alone = grown.alone.mean(0)
+    assert (alone.diff() < -0.05).all(), alone

@@ -46,6 +46,14 @@ def test_kinds_that_mean_nothing_are_rarely_found_to_differ():
     assert found.counts == {"a": 20, "b": 30}
 
 
+def test_the_heads_picked_most_and_least_by_a_kind():
+    # kind a picks heads 0 and 2 always, b heads 1, 3 and 4; the other head both do
+    labels = torch.tensor([[1.0, 0, 1, 0, 0, 1]] * 2 + [[0.0, 1, 0, 1, 1, 1]] * 2)
+    largest = kind_test(labels, [10, 11, 12, 13, 14, 15], ["a", "a", "b", "b"], SETTINGS).largest
+    assert largest["a"] == [(10, 0.5), (12, 0.5), (13, -0.5), (14, -0.5)]
+    assert largest["b"] == [(11, 0.5), (13, 0.5), (10, -0.5), (12, -0.5)]
+
+
 def test_a_router_that_is_not_trained_ranks_as_the_static_weights():
     lists = planted([2.0, 1.0, 0.0, 0.0], queries=60)
     untrained = route_out_of_fold(lists, SETTINGS.model_copy(update={"epochs": 0}))
@@ -64,6 +72,12 @@ def test_the_plane_keeps_the_distances_of_what_lies_in_one():
     torch.testing.assert_close(torch.cdist(placed, placed), torch.cdist(flat.double(), flat.double()))
     assert sum(shares) == pytest.approx(1.0)
     assert shares[0] >= shares[1]
+
+
+def test_the_plane_tells_the_share_of_the_variation_along_each_axis():
+    # squares of 9 + 9 along one axis and 1 + 1 along the other
+    _, shares = plane(torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
+    assert shares == pytest.approx((0.9, 0.1))
 
 
 def test_no_list_is_measured_by_what_was_chosen_on_it():
