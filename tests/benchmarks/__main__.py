@@ -26,6 +26,7 @@ from tests.benchmarks.quickstart import quickstart_seconds
 from tests.benchmarks.students import student_speed
 from tests.benchmarks.teacher import teacher_cost
 from tests.benchmarks.term_selection import term_selection
+from tests.benchmarks.training_cost import training_cost
 
 OUT = Path("benchmarks.jsonl")
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "gpu_teacher": gpu_teacher,
     "head_search": head_search_seconds,
     "students": student_speed,
+    "training_cost": training_cost,
     "int8_speedup": int8_speedup,
     "korean_terms": korean_terms,
     "labels": lambda: [label_overhead()],

@@ -54,6 +54,12 @@ def test_a_cut_above_the_good_layer_knows_nothing_of_it():
     torch.testing.assert_close(by_depth(altered, 2, SETTINGS).learned[:, :2], found.learned[:, :2])
 
 
+def test_the_equal_set_of_a_depth_holds_its_best_heads_alone():
+    # every fold of 80 lists finds heads 3 and 2 best; the mean of the two ranks the whole depth
+    equal = by_depth(LISTS, 2, SETTINGS).equal[:, 2]
+    torch.testing.assert_close(equal, ndcg(LISTS.features[:, 2:4].mean(1, keepdim=True), LISTS, 10)[:, 0])
+
+
 def test_the_whole_depth_is_always_tried():
     assert tried_depths(22, LayerSettings(depth_step=3)) == [1, 4, 7, 10, 13, 16, 19, 22]
     assert tried_depths(4, LayerSettings(depth_step=9)) == [4]
