@@ -18,6 +18,10 @@ from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, P
 from distill import cli
 from distill.collections.beir import write_beir
 from distill.collections.collection import Collection, Document
+from teachers.baselines import StaticWeightsSettings
+from teachers.fitting import RouteHeadSettings
+from teachers.head_search import SearchSettings
+from teachers.router import RouterSettings
 from tests.distill.exported_folders import exported
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -42,6 +46,16 @@ def beir_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("collection") / "beir"
     write_beir(Collection("tiny", documents, queries, qrels), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_routehead() -> RouteHeadSettings:
+    """One choice of everything: what takes a tiny teacher's time is choosing, in every fold."""
+    return RouteHeadSettings(
+        search=SearchSettings(bootstraps=2),
+        router=RouterSettings(folds=2, epochs=10, components=(1,), thresholds=(0.0,)),
+        static=StaticWeightsSettings(pool_sizes=(16,), l1=(0.02,)),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -25,15 +25,13 @@ COLUMNS = [
 
 
 @pytest.fixture(scope="module")
-def label_command(beir_folder, causal_folder, tmp_path_factory):
+def label_command(beir_folder, causal_folder, small_routehead, tmp_path_factory):
     """The command without its --out: 36 lists, each written as a part of its own."""
     folder = tmp_path_factory.mktemp("label")
     collection = read_beir(beir_folder)
     run = bm25_run(collection, collection.queries, 12, BM25Settings(stemmer="none", stop_words="none"))
     write_run(run, folder / "bm25.run")
-    section = TeacherSection.model_validate(
-        {"model": str(causal_folder), "routehead": {"router": {"folds": 2, "epochs": 10}}}
-    )
+    section = TeacherSection(model=str(causal_folder), routehead=small_routehead)
     fitting = top(run, list(collection.qrels["train"])[:12], 12)
     fit_teacher(collection, fitting, collection.qrels["train"], section, folder / "teacher", lambda done, total: None)
     return [

@@ -17,19 +17,14 @@ TIMELESS = [name for name in COLUMNS.names if name not in ("seconds", "created")
 
 
 @pytest.fixture(scope="module")
-def house(beir_folder, causal_folder, encoder_folder, tmp_path_factory):
+def house(beir_folder, causal_folder, encoder_folder, small_routehead, tmp_path_factory):
     """A run and a fitted teacher with a mixture beside the collection."""
     folder = tmp_path_factory.mktemp("label")
     collection = read_beir(beir_folder)
     run = bm25_run(collection, collection.queries, 12, BM25Settings(stemmer="none", stop_words="none"))
     write_run(run, folder / "bm25.run")
-    section = TeacherSection.model_validate(
-        {
-            "model": str(causal_folder),
-            "routehead": {"router": {"folds": 2, "epochs": 10}, "search": {"bootstraps": 2}},
-            "mix": MixSection(first_stage=True, pre_ranker=str(encoder_folder)),
-        }
-    )
+    mix = MixSection(first_stage=True, pre_ranker=str(encoder_folder))
+    section = TeacherSection(model=str(causal_folder), routehead=small_routehead, mix=mix)
     qrels = collection.qrels["train"]
     fit_teacher(collection, top(run, list(qrels)[:12], 12), qrels, section, folder / "teacher", lambda *_, **__: None)
     return folder

@@ -15,15 +15,13 @@ from teachers.evidence import sentences
 
 
 @pytest.fixture(scope="module")
-def house(beir_folder, causal_folder, tmp_path_factory):
+def house(beir_folder, causal_folder, small_routehead, tmp_path_factory):
     """Candidates of twelve test and open queries, and a teacher fitted on others: the arguments of the command."""
     folder = tmp_path_factory.mktemp("house")
     collection = read_beir(beir_folder)
     run = bm25_run(collection, collection.queries, 8, BM25Settings(stemmer="none", stop_words="none"))
     write_run(run, folder / "bm25.run")
-    section = TeacherSection.model_validate(
-        {"model": str(causal_folder), "routehead": {"router": {"folds": 2, "epochs": 10}}}
-    )
+    section = TeacherSection(model=str(causal_folder), routehead=small_routehead)
     fitting = top(run, list(collection.qrels["train"])[:16], 8)
     fit_teacher(collection, fitting, collection.qrels["train"], section, folder / "teacher", lambda done, total: None)
     (folder / "ids.txt").write_text("".join(f"q{number}\n" for number in range(30, 42)))

@@ -13,7 +13,7 @@ LISTS = ("--limit", 16, "--candidates", 6)
 
 
 @pytest.fixture(scope="module")
-def house(beir_folder, causal_folder, tmp_path_factory):
+def house(beir_folder, causal_folder, small_routehead, tmp_path_factory):
     """A first stage and a fitted teacher, made once: the arguments that name the collection, and the teacher."""
     from distill.first_stage import bm25_run
     from distill.recipe import TeacherSection
@@ -26,7 +26,9 @@ def house(beir_folder, causal_folder, tmp_path_factory):
     ranked = bm25_run(collection, collection.queries, 8)
     write_run(ranked, folder / "bm25.run")
     qrels = collection.split("train")
-    section = TeacherSection(model=str(causal_folder), prompt=PromptSettings(max_document_words=100))
+    section = TeacherSection(
+        model=str(causal_folder), prompt=PromptSettings(max_document_words=100), routehead=small_routehead
+    )
     lists = top(ranked, list(qrels)[:16], 6)
     fit_teacher(collection, lists, qrels, section, folder / "teacher", lambda done, total: None)
     return ("--collection", beir_folder, "--run", folder / "bm25.run"), folder / "teacher"

@@ -32,26 +32,17 @@ def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def studied(beir_folder, other_folder, causal_folder, tmp_path_factory) -> tuple[object, ...]:
+def studied(beir_folder, other_folder, causal_folder, small_routehead, tmp_path_factory) -> tuple[object, ...]:
     """Arguments of a study of both collections, their head scores stored: the teacher's folder first."""
     from distill.first_stage import bm25_run
     from distill.recipe import TeacherSection
     from distill.stages.candidates import top
     from distill.stages.teacher import fit_teacher
-    from teachers.baselines import StaticWeightsSettings
-    from teachers.fitting import RouteHeadSettings
-    from teachers.head_search import SearchSettings
     from teachers.prompt import PromptSettings
-    from teachers.router import RouterSettings
 
     folder = tmp_path_factory.mktemp("studied")
-    small = RouteHeadSettings(
-        search=SearchSettings(bootstraps=2),
-        router=RouterSettings(folds=2, epochs=10, components=(1,), thresholds=(0.0,)),
-        static=StaticWeightsSettings(pool_sizes=(16,), l1=(0.02,)),
-    )
     prompt = PromptSettings(max_document_words=100)
-    section = TeacherSection(model=str(causal_folder), prompt=prompt, routehead=small)
+    section = TeacherSection(model=str(causal_folder), prompt=prompt, routehead=small_routehead)
     collection = read_beir(beir_folder)
     ranked = bm25_run(collection, collection.queries, 8)
     write_run(ranked, folder / "a.run")

@@ -14,7 +14,7 @@ from teachers.answering import exact_match, token_f1
 
 
 @pytest.fixture(scope="module")
-def asked(beir_folder, causal_folder, encoder_folder, tmp_path_factory):
+def asked(beir_folder, causal_folder, encoder_folder, small_routehead, tmp_path_factory):
     """The command's arguments but --out: a teacher that was fitted on the train split."""
     from distill.recipe import TeacherSection
     from distill.stages.candidates import top
@@ -24,7 +24,9 @@ def asked(beir_folder, causal_folder, encoder_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("teacher")
     collection = read_beir(beir_folder)
     qrels = collection.split("train")
-    section = TeacherSection(model=str(causal_folder), prompt=PromptSettings(max_document_words=20), state_layer=1)
+    section = TeacherSection(
+        model=str(causal_folder), prompt=PromptSettings(max_document_words=20), state_layer=1, routehead=small_routehead
+    )
     lists = top(bm25_run(collection, collection.queries, 6), list(qrels)[:16], 6)
     fit_teacher(collection, lists, qrels, section, folder, lambda done, total: None)
     return (
