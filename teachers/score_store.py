@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,16 @@ _TENSORS = ("real", "null", "masked", "all_heads", "state", "truncated", "tokens
 
 
 class HeadScoreStore:
-    """A folder of safetensors parts, each holding the head scores of a few lists under the list's key."""
+    """A folder of safetensors parts, each holding the head scores of a few lists under the list's key.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: made where it does not stand; scores of other models may lie in it.
+        model: what identifies the weights that the scores are read off; only these are found again.
+    """
+
+    def __init__(self, folder: Path, model: Mapping[str, str]) -> None:
         self.folder = folder
+        self.model = dict(model)
         folder.mkdir(parents=True, exist_ok=True)
         self._part_of: dict[str, Path] = {}
         for part in sorted(folder.glob("*.safetensors")):
@@ -34,6 +40,11 @@ class HeadScoreStore:
 
     def __contains__(self, key: str) -> bool:
         return key in self._part_of
+
+    def key(self, reader: HeadReader, query: str, documents: Sequence[str]) -> str:
+        """Hash of all that one list's head scores depend on; the documents count in the order given."""
+        content = json.dumps([query, list(documents), reader.describe(), self.model], sort_keys=True)
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
     def get(self, key: str) -> HeadScores:
         """The scores of one list.
@@ -70,12 +81,6 @@ class HeadScoreStore:
         self._part_of.update(dict.fromkeys(keys, part))
 
 
-def list_key(reader: HeadReader, query: str, documents: Sequence[str]) -> str:
-    """Hash of all that one list's head scores depend on; the documents count in the order given."""
-    content = json.dumps([query, list(documents), reader.describe()], sort_keys=True)
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def read_lists(
     reader: HeadReader,
     lists: Sequence[tuple[str, Sequence[str]]],
@@ -90,7 +95,7 @@ def read_lists(
     """
     batch_tokens = batch_tokens or reader.batch_tokens
     at_once = 1 if batch_tokens is None else _LISTS_PER_PART
-    keys = [list_key(reader, query, documents) for query, documents in lists]
+    keys = [store.key(reader, query, documents) for query, documents in lists]
     fresh: dict[str, HeadScores] = {}
     waiting: dict[str, tuple[str, Sequence[str]]] = {}
     try:

@@ -62,7 +62,7 @@ def teacher_systems(
     section = read_section(folder).model_copy(update={"device_map": device_map})
     reader, model = open_reader(section)
     lists = texts(collection, run)
-    read = list(read_lists(reader, lists, HeadScoreStore(scores), on_progress))
+    read = list(read_lists(reader, lists, HeadScoreStore(scores, model), on_progress))
     systems = {}
     for method, teacher in teachers_of(folder, reader, model, collection, first_stage).items():
         ranked = [teacher.score_read(*texts_of, entry).tolist() for texts_of, entry in zip(lists, read, strict=True)]

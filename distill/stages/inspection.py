@@ -92,7 +92,8 @@ def inspect_usage(
 
     if not run:
         raise DataError("no query with candidates to inspect")
-    scores = list(read_lists(reader, texts(collection, run), HeadScoreStore(folder / "scores"), on_progress))
+    store = HeadScoreStore(folder / "scores", teacher.model)
+    scores = list(read_lists(reader, texts(collection, run), store, on_progress))
     slices = first_word_slices([collection.query(query_id) for query_id in run])
     return Inspection(
         len(run), head_usage(teacher.ranker, scores, slices), dict(Counter(slices)), reader.depth,

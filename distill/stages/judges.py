@@ -64,7 +64,7 @@ def cross_encoder_description(reference_text: str) -> dict[str, Any]:
     Raises:
         ModelError: there is no such model.
     """
-    model = _identity(ModelReference.parse(reference_text))
+    model = ModelReference.parse(reference_text).identity
     return {"teacher": {"method": "cross_encoder"}, "model": model, "dtype": "float32"}
 
 
@@ -105,8 +105,4 @@ def open_writer(reference_text: str, weights: bool = True) -> Writer:
     reference = ModelReference.parse(reference_text)
     dtype = torch.bfloat16 if runs_bf16_fast() else torch.float32
     load = load_causal_model if weights else causal_model_without_weights
-    return Writer(load(reference, dtype), load_tokenizer(reference), _identity(reference))
-
-
-def _identity(reference: ModelReference) -> dict[str, str]:
-    return {"reference": reference.text, "version": reference.version}
+    return Writer(load(reference, dtype), load_tokenizer(reference), reference.identity)

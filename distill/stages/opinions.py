@@ -66,7 +66,7 @@ class PreRankerOpinion:
 
     def describe(self) -> dict[str, Any]:
         """Which model it is."""
-        return {"reference": self._reference.text, "version": self._reference.version}
+        return self._reference.identity
 
 
 def open_opinions(section: MixSection, collection: Collection, run: Run) -> dict[str, Opinion]:

@@ -71,7 +71,7 @@ def open_reader(
         model = causal_model_without_weights(reference, dtype, trusted)
     tokenizer = load_tokenizer(reference, section.trust_remote_code)
     reader = HeadReader(model, tokenizer, section.prompt, section.depth, section.state_layer, first_order)
-    return reader, {"reference": reference.text, "version": reference.version}
+    return reader, reference.identity
 
 
 def fit_teacher(
@@ -102,7 +102,7 @@ def fit_teacher(
     # opened first: a pre-ranker that is missing is known before hours of reading, not after
     opinions = open_opinions(section.mix, collection, run) if section.mix else {}
     reader, model = open_reader(section)
-    store = HeadScoreStore(folder / "scores")
+    store = HeadScoreStore(folder / "scores", model)
     taught = answerable(run, qrels)
     refuse_too_few(len(taught), section.routehead)
     lists = texts(collection, taught)

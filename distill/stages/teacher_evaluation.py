@@ -114,8 +114,8 @@ def read_judged(
     lists = texts(collection, found)
     # opened first: a pre-ranker that is missing is known before hours of reading, not after
     opinions = open_opinions(mix, collection, run) if mix else {}
-    reader, _ = open_reader(section)
-    scores = list(read_lists(reader, lists, HeadScoreStore(folder / "scores"), on_progress))
+    reader, model = open_reader(section)
+    scores = list(read_lists(reader, lists, HeadScoreStore(folder / "scores", model), on_progress))
     others = {"first_stage": [torch.tensor(list(docs.values())) for docs in found.values()]}
     for name, opinion in opinions.items():
         others[name] = [torch.tensor(list(opinion.score_pairs(query, documents))) for query, documents in lists]

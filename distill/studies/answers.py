@@ -242,6 +242,7 @@ def study_answers(asked: AnswersAsked, out: Path, on_progress: Advance) -> Study
     from distill.studies.answers_result import answers_result
     from teachers.answering import SHORT, AnswerSettings
     from teachers.retrieval import SegmentRetriever
+    from teachers.writer import Writer
 
     section = read_section(asked.teacher)
     collection = read_beir(asked.collection)
@@ -249,10 +250,12 @@ def study_answers(asked: AnswersAsked, out: Path, on_progress: Advance) -> Study
     longest = section.prompt.max_document_words
     questions = choose_questions(collection, asked.split, asked.teacher, longest, asked.lengths, asked.limit, short)
     bi_encoder = PreRankerOpinion(asked.pre_ranker)
-    _, heads = open_heads(asked.teacher, None)
+    reader, heads = open_heads(asked.teacher, None)
     retriever = SegmentRetriever(heads, window_tokens=WINDOW_TOKENS, window_overlap=WINDOW_OVERLAP)
     settings = AnswerSettings(**({"instruction": SHORT} if short else {}))
-    writer = open_writer(asked.writer or section.model)
+    # without another writer the teacher's own model writes, which is in memory already
+    own = (reader.model, reader.prompts.tokenizer, heads.model)
+    writer = open_writer(asked.writer) if asked.writer else Writer(*own)
     facts = {
         "collection": collection.name, "split": asked.split, "lengths": list(asked.lengths), "k": asked.k,
         "teacher": heads.describe(), "windows": [WINDOW_TOKENS, WINDOW_OVERLAP], "writer": writer.describe(),

@@ -59,7 +59,7 @@ def detect_copy_heads(
 
     reader = material.reader()
     prompts = build_prompts(NeedleBuilder(reader.prompts.tokenizer, NeedleSettings()), questions, grid)
-    model = [material.collections[0].section.model, str(reader.model.dtype)]
+    model = [material.identity, str(reader.model.dtype)]
     trials: list[CopyTrial] = []
     told: list[dict[str, Any]] = []
     stood = 0

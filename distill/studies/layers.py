@@ -79,12 +79,12 @@ def _deeper(
 ) -> LayerQuality:
     """The bell over all of the model's layers, on the first lists only."""
     from teachers.features import judged_lists
-    from teachers.score_store import HeadScoreStore, read_lists
+    from teachers.score_store import read_lists
     from teachers.studies.layers import by_layer
 
     entry = material.collections[place]
     reader = material.reader(place).at_depth(material.model_layers)
-    store = HeadScoreStore(entry.teacher / "scores")
+    store = material.store(place)
     scores = read_lists(reader, entry.texts()[:count], store, on_progress)
     lists = judged_lists(scores, entry.gains[:count], entry.section.routehead.features)
     return by_layer(lists, material.heads_per_layer, settings)

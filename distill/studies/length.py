@@ -132,14 +132,13 @@ def _of_size(
 
 def _second_order(material: StudyMaterial, number: int, again: Sequence[int], on_progress: Advance) -> list[Any]:
     """Head scores of lists in their second seeded order; kept in the store under its number."""
-    from teachers.score_store import HeadScoreStore, read_lists
+    from teachers.score_store import read_lists
 
     entry = material.collections[number]
     first = material.reader(number)
     reader = first.with_prompt(entry.section.prompt, first_order=1)
     texts = entry.texts()
-    store = HeadScoreStore(entry.teacher / "scores")
-    return list(read_lists(reader, [texts[at] for at in again], store, on_progress))
+    return list(read_lists(reader, [texts[at] for at in again], material.store(number), on_progress))
 
 
 def _averaged(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:

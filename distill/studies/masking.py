@@ -80,7 +80,7 @@ def study_masking(
     copies = Journal(folder / "copying.jsonl")
     found = detect_copy_heads(material, asked[: sizes.copy_needles], grid, copying, copies, work.before)
     conditions, rankers = _conditions(entry, parts, sizes, found.scores)
-    model = [entry.section.model, reader.describe()]
+    model = [material.identity, reader.describe()]
     needles = [_needle_row(material, prompt, conditions, model, work) for prompt in prompts]
     lists = [_list_row(material, place, conditions, rankers, model, work) for place in parts.ranked]
     facts = {

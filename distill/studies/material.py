@@ -19,6 +19,7 @@ from distill.stages.teacher import open_reader, read_section
 if TYPE_CHECKING:
     from teachers.features import FeatureSettings, JudgedLists
     from teachers.head_scores import HeadReader, HeadScores
+    from teachers.score_store import HeadScoreStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,27 @@ class StudyReaders:
     """One model's readers, one for each prompt; the model and its tokenizer are opened once, when first asked for."""
 
     def __init__(self) -> None:
-        self._told: HeadReader | None = None
+        self._told: tuple[HeadReader, dict[str, str]] | None = None
         self._loaded: HeadReader | None = None
 
     def told(self, section: TeacherSection) -> HeadReader:
         """A reader without weights, which can only say what it is."""
+        return self._without_weights(section)[0].with_prompt(section.prompt)
+
+    def identity(self, section: TeacherSection) -> dict[str, str]:
+        """What identifies the model's weights."""
+        return self._without_weights(section)[1]
+
+    def store(self, section: TeacherSection, teacher: Path) -> HeadScoreStore:
+        """The model's head scores in the folder of ``teacher``."""
+        from teachers.score_store import HeadScoreStore
+
+        return HeadScoreStore(teacher / "scores", self.identity(section))
+
+    def _without_weights(self, section: TeacherSection) -> tuple[HeadReader, dict[str, str]]:
         if self._told is None:
-            self._told = open_reader(section, weights=False)[0]
-        return self._told.with_prompt(section.prompt)
+            self._told = open_reader(section, weights=False)
+        return self._told
 
     def loaded(self, section: TeacherSection) -> HeadReader:
         """A reader that reads.
@@ -141,6 +155,16 @@ class StudyMaterial:
             ModelError: the model cannot be loaded.
         """
         return self.readers.loaded(self.collections[place].section)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What identifies the model's weights."""
+        return self.readers.identity(self.collections[0].section)
+
+    def store(self, place: int = 0) -> HeadScoreStore:
+        """Where head scores of the collection at ``place`` are kept."""
+        entry = self.collections[place]
+        return self.readers.store(entry.section, entry.teacher)
 
     def facts(self) -> dict[str, Any]:
         """The settings that every study tells beside its figures."""
@@ -248,10 +272,10 @@ def stored_scores(
     on_progress: Advance,
 ) -> list[HeadScores]:
     """Head scores of each list from ``teacher``'s store; the model is only loaded where one is missing there."""
-    from teachers.score_store import HeadScoreStore, list_key, read_lists
+    from teachers.score_store import read_lists
 
-    store, told = HeadScoreStore(teacher / "scores"), readers.told(section)
-    keys = [list_key(told, query, documents) for query, documents in lists]
+    store, told = readers.store(section, teacher), readers.told(section)
+    keys = [store.key(told, query, documents) for query, documents in lists]
     if all(key in store for key in keys):
         return [store.get(key) for key in keys]
     return list(read_lists(readers.loaded(section), lists, store, on_progress))

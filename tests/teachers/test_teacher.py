@@ -141,11 +141,22 @@ def test_the_description_follows_what_was_learned(reader, fitted):
 
 
 def test_stored_scores_are_not_read_again(reader, lists, tmp_path):
-    first = list(read_lists(reader, lists, HeadScoreStore(tmp_path)))
+    first = list(read_lists(reader, lists, HeadScoreStore(tmp_path, MODEL)))
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = list(read_lists(reader, lists, HeadScoreStore(tmp_path)))
+    again = list(read_lists(reader, lists, HeadScoreStore(tmp_path, MODEL)))
     assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert all(torch.equal(a.real, b.real) and torch.equal(a.state, b.state) for a, b in zip(first, again, strict=True))
+
+
+def test_scores_of_another_model_are_not_found_and_not_lost(reader, lists, tmp_path):
+    list(read_lists(reader, lists, HeadScoreStore(tmp_path, MODEL)))
+    parts = set(tmp_path.iterdir())
+    tuned = HeadScoreStore(tmp_path, {**MODEL, "version": "2"})
+    assert tuned.key(reader, *lists[0]) not in tuned
+    list(read_lists(reader, lists, tuned))
+    assert parts < set(tmp_path.iterdir())
+    first = HeadScoreStore(tmp_path, MODEL)
+    assert all(first.key(reader, *entry) in first for entry in lists)
 
 
 def test_an_interruption_keeps_the_scores_read_so_far(reader, lists, tmp_path):
@@ -156,7 +167,7 @@ def test_an_interruption_keeps_the_scores_read_so_far(reader, lists, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         read_lists_now(reader, lists, tmp_path, stop)
     progress = []
-    store = HeadScoreStore(tmp_path)
+    store = HeadScoreStore(tmp_path, MODEL)
     assert lists_in(tmp_path) == [5]
     list(read_lists(reader, lists, store, lambda done, total: progress.append(done)))
     assert progress[-1] == len(lists)
@@ -165,8 +176,8 @@ def test_an_interruption_keeps_the_scores_read_so_far(reader, lists, tmp_path):
 def test_lists_read_together_are_stored_as_lists_read_alone(reader, lists, tmp_path):
     many = [*lists, *[(f"w3 {query}", documents) for query, documents in lists], lists[0]]
     progress = []
-    alone = list(read_lists(reader, many, HeadScoreStore(tmp_path / "alone")))
-    store = HeadScoreStore(tmp_path / "together")
+    alone = list(read_lists(reader, many, HeadScoreStore(tmp_path / "alone", MODEL)))
+    store = HeadScoreStore(tmp_path / "together", MODEL)
     together = list(read_lists(reader, many, store, lambda done, total: progress.append((done, total)), 200))
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one.real, other.real, rtol=0, atol=1e-6)
@@ -183,18 +194,18 @@ def test_an_interruption_of_lists_read_together_costs_no_part_that_was_read(read
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(read_lists(reader, many, HeadScoreStore(tmp_path), stop, 200))
+        list(read_lists(reader, many, HeadScoreStore(tmp_path, MODEL), stop, 200))
     assert lists_in(tmp_path) == [16]
 
 
 def test_a_broken_part_is_passed_over_and_its_lists_are_read_again(reader, lists, tmp_path, caplog):
-    expected = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path))]
+    expected = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path, MODEL))]
     part = next(tmp_path.iterdir())
     half = part.read_bytes()[:100]
     # replaced, not truncated: tensors read before may still be mapped from the old file
     part.unlink()
     part.write_bytes(half)
-    again = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path))]
+    again = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path, MODEL))]
     assert "cannot be read" in caplog.text
     assert all(torch.equal(a, b) for a, b in zip(expected, again, strict=True))
 
@@ -212,7 +223,7 @@ def test_what_is_no_head_is_refused(text):
 
 
 def read_lists_now(reader, lists, folder, on_progress):
-    return list(read_lists(reader, lists, HeadScoreStore(folder), on_progress))
+    return list(read_lists(reader, lists, HeadScoreStore(folder, MODEL), on_progress))
 
 
 def lists_in(folder):

@@ -1,13 +1,18 @@
 """`distill teacher` after a fit: what it measures and what it shows, on a small collection and a random decoder."""
 
 import json
+import shutil
 import struct
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
 from distill.evaluation.measures import evaluate
+from distill.stages.candidates import top
+from distill.stages.teacher import fit_teacher, read_section
 
 LISTS = ("--limit", 16, "--candidates", 6)
 
@@ -17,8 +22,6 @@ def house(beir_folder, causal_folder, small_routehead, tmp_path_factory):
     """A first stage and a fitted teacher, made once: the arguments that name the collection, and the teacher."""
     from distill.first_stage import bm25_run
     from distill.recipe import TeacherSection
-    from distill.stages.candidates import top
-    from distill.stages.teacher import fit_teacher
     from teachers.prompt import PromptSettings
 
     folder = tmp_path_factory.mktemp("house")
@@ -32,6 +35,26 @@ def house(beir_folder, causal_folder, small_routehead, tmp_path_factory):
     lists = top(ranked, list(qrels)[:16], 6)
     fit_teacher(collection, lists, qrels, section, folder / "teacher", lambda done, total: None)
     return ("--collection", beir_folder, "--run", folder / "bm25.run"), folder / "teacher"
+
+
+def test_other_weights_of_the_same_shape_are_read_anew(house, beir_folder, causal_folder, small_routehead, tmp_path):
+    arguments, first = house
+    tuned = tmp_path / "tuned"
+    shutil.copytree(causal_folder, tuned)
+    weights = load_file(tuned / "model.safetensors")
+    generator = torch.Generator().manual_seed(1)
+    mixed = {name: torch.randn(tensor.shape, generator=generator) for name, tensor in weights.items()}
+    save_file(mixed, tuned / "model.safetensors", metadata={"format": "pt"})
+    collection, run = read_beir(beir_folder), read_run(arguments[3])
+    qrels = collection.split("train")
+    lists = top(run, list(qrels)[:16], 6)
+    section = read_section(first).model_copy(update={"model": str(tuned)})
+    used, fresh = tmp_path / "used", tmp_path / "fresh"
+    shutil.copytree(first, used)
+    for folder in (used, fresh):
+        fit_teacher(collection, lists, qrels, section, folder, lambda done, total: None)
+    learned = [json.loads((folder / "static_weights.json").read_text()) for folder in (first, used, fresh)]
+    assert learned[1] == learned[2] != learned[0]
 
 
 def test_evaluate_writes_the_runs_that_its_figures_come_from(distill, house, encoder_folder, beir_folder, tmp_path):
