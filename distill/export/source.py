@@ -17,6 +17,7 @@ from distill.export.model_folder import (
     read_model_folder,
     reads_token_types,
 )
+from distill.models import hub_folder
 
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _PLAIN_MODULES = frozenset({
@@ -24,7 +25,6 @@ _PLAIN_MODULES = frozenset({
     "sentence_transformers.models.Transformer",
     "sentence_transformers.models.Transformer.Transformer",
 })  # fmt: skip
-_DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
 _CHOICES = {"keep": None, "logit": IDENTITY, "sigmoid": SIGMOID}
 
 
@@ -88,12 +88,11 @@ def local_folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.exists():
         return path
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    hub_id, _, revision = name.partition("@")
+    if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
         raise ModelError(f"{name}: no such folder; a model is a folder, or a hub id such as OWNER/NAME")
-    from huggingface_hub import snapshot_download
-
     try:
-        return Path(snapshot_download(name, allow_patterns=_DOWNLOADED))
+        return Path(hub_folder(hub_id, revision or None))
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{name}: no such folder, and not to be had from the model hub: {reason}") from None

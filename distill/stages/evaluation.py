@@ -72,7 +72,7 @@ def teacher_systems(
 
 def bi_encoder_system(collection: Collection, run: Run, start: str, timed: int) -> System:
     """The encoder's start used as a bi-encoder; documents are encoded at query time, as a re-ranker must."""
-    encoder = BiEncoder(ModelReference.parse(start).location)
+    encoder = BiEncoder(ModelReference.parse(start).fetched())
     lists = texts(collection, run)
     return System(scored(run, encoder.score_many(lists)), seconds_per_query(encoder.score_pairs, lists[:timed]))
 

@@ -36,7 +36,7 @@ class CrossEncoderScorer:
         from torch.nn import Identity
 
         try:
-            self._model = CrossEncoder(reference.location, activation_fn=Identity())
+            self._model = CrossEncoder(reference.fetched(), activation_fn=Identity())
         except (OSError, ValueError) as error:
             raise ModelError(f"model {reference.text!r}: {str(error).strip().splitlines()[0]}") from error
         if self._model.num_labels != 1:

@@ -58,7 +58,7 @@ class PreRankerOpinion:
 
     def __init__(self, reference: str) -> None:
         self._reference = ModelReference.parse(reference)
-        self._encoder = BiEncoder(self._reference.location)
+        self._encoder = BiEncoder(self._reference.fetched())
 
     def score_pairs(self, query: str, documents: Sequence[str]) -> list[float]:
         """The cosines, in the order given."""

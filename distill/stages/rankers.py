@@ -133,10 +133,10 @@ def _torch_ranker(found: RankerReference, device: str | None) -> Ranker:
     kinds = load_config(reference).architectures or [""]
     try:
         if kinds[0].endswith("ForSequenceClassification"):
-            return Reranker.load(reference.location, dtype=found.dtype, device=device)
+            return Reranker.load(reference.fetched(), dtype=found.dtype, device=device)
         # a cross-encoder does without sentence-transformers: 260 MiB of memory less
         from students.bi_encoder import BiEncoder
 
-        return BiEncoder(reference.location, device, found.dtype)
+        return BiEncoder(reference.fetched(), device, found.dtype)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {found.model!r}: {str(error).strip().splitlines()[0]}") from error

@@ -60,7 +60,7 @@ def train_student(
 
     settings = section.model_dump(exclude={"start"})
     if isinstance(section, EncoderSection):
-        start = ModelReference.parse(section.start).location
+        start = ModelReference.parse(section.start).fetched()
         return train_encoder(start, lists, dev, EncoderSettings(**settings), out, report, origin)
     return _train_decoder(section, lists, dev, out, report, origin)
 
@@ -71,7 +71,7 @@ def _train_decoder(
     settings = DecoderSettings(**section.model_dump(exclude={"start"}))
     reference = ModelReference.parse(section.start)
     if reference.gguf_file is None:
-        return train_decoder(reference.location, lists, dev, settings, out, report, origin)
+        return train_decoder(reference.fetched(), lists, dev, settings, out, report, origin)
     # peft and the trainer want plain weights: unpack the file once, only as many layers as are kept
     plain = out.with_name(f"{out.name}.start")
     save_first_layers(reference, section.layers, plain)

@@ -1,11 +1,18 @@
-"""What identifies a model in a local folder: its content, wherever and whenever it was written."""
+"""What identifies a model: a folder's content, wherever and whenever it was written; a revision of the hub."""
 
 import os
 import shutil
 
 import pytest
+import torch
 
-from distill.models import ModelReference
+from distill.checking.models import model_facts
+from distill.errors import ModelError
+from distill.export.source import local_folder
+from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer
+from distill.stages.opinions import PreRankerOpinion
+
+REVISION = "c1899de289a04d12100db370d81485cdf75e47ca"
 
 WEIGHTS = 5 * 2**20 + 7
 
@@ -70,3 +77,52 @@ def test_longer_weights_are_another_version(model, copy):
 def test_a_file_in_another_place_is_another_version(model, copy):
     (copy / "1_Pooling").rename(copy / "2_Pooling")
     assert version(copy) != version(model)
+
+
+@pytest.fixture
+def pinned(tmp_path, monkeypatch, causal_folder):
+    """A hub repository whose main branch has moved on: only the revision before is in the cache."""
+    cache = tmp_path / "hub"
+    repository = cache / "models--somebody--something"
+    shutil.copytree(causal_folder, repository / "snapshots" / REVISION)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("transformers.utils.hub.is_offline_mode", lambda: True)
+    return f"somebody/something@{REVISION}"
+
+
+def test_a_revision_identifies_a_hub_model(pinned):
+    reference = ModelReference.parse(pinned)
+    assert (reference.location, reference.on_hub) == ("somebody/something", True)
+    assert reference.identity == {"reference": pinned, "version": REVISION}
+    assert ModelReference.parse("somebody/something").version == "hub"
+
+
+def test_a_revision_is_what_every_loader_reads(pinned, causal_folder):
+    reference = ModelReference.parse(pinned)
+    folder = ModelReference.parse(str(causal_folder))
+    assert load_config(reference).num_hidden_layers == 4
+    assert load_tokenizer(reference).get_vocab() == load_tokenizer(folder).get_vocab()
+    here = load_causal_model(folder, torch.float32, device="cpu")
+    loaded = load_causal_model(reference, torch.float32, device="cpu")
+    assert all(torch.equal(a, b) for a, b in zip(here.parameters(), loaded.parameters(), strict=True))
+    assert reference.fetched().endswith(REVISION)
+    assert local_folder(pinned).name == REVISION
+    facts = model_facts("key", pinned, "writer", None)
+    assert (facts.where, facts.layers, facts.problem) == ("hub, cached here", 4, None)
+
+
+def test_a_revision_that_is_not_there_is_one_line(pinned):
+    for missing in ("somebody/something", f"somebody/something@{'1' * 40}"):
+        with pytest.raises(ModelError, match=f"model '{missing}'") as told:
+            load_config(ModelReference.parse(missing))
+        assert "\n" not in str(told.value)
+    with pytest.raises(ModelError, match="model 'somebody/something@1111"):
+        PreRankerOpinion(f"somebody/something@{'1' * 40}")
+
+
+def test_a_sign_without_a_revision_is_refused():
+    with pytest.raises(ModelError, match="OWNER/NAME@REVISION"):
+        ModelReference.parse("somebody/something@")

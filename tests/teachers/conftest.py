@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -49,7 +51,9 @@ CONFIGS = {
 def build(family: str | PreTrainedConfig) -> PreTrainedModel:
     """A random model whose attention is far from uniform."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[family] if isinstance(family, str) else family).eval()
+    # a model writes into its configuration: each gets one of its own
+    config = copy.deepcopy(CONFIGS[family] if isinstance(family, str) else family)
+    model = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if any(part in name for part in ("q_proj", "k_proj", "qkv_proj", "query_key_value")):
