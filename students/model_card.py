@@ -24,6 +24,8 @@ class Origin:
         data: facts about the label lists, in the order in which the card names them, such as the collection.
         teacher: facts about the teacher, likewise, such as its model and the hash of its description.
         dev_judgments: what the dev lists' judgments are, where they are not people's.
+        hub_id: of the start model on the hub; None where it is what training was given, or there is none.
+        version: of the start model, where known: tells weights apart that were found in one place.
     """
 
     base: str | None = None
@@ -31,6 +33,8 @@ class Origin:
     data: Mapping[str, Any] = field(default_factory=dict)
     teacher: Mapping[str, Any] = field(default_factory=dict)
     dev_judgments: str | None = None
+    hub_id: str | None = None
+    version: str | None = None
 
 
 UNTOLD = Origin()
@@ -56,7 +60,8 @@ def card_metadata(origin: Origin, facts: CardFacts) -> dict[str, str]:
     licence = licence_of(origin, facts.start)
     metadata = {} if licence == UNKNOWN else {"license": licence.partition(":")[0]}
     # a folder's path is nothing to the hub, and nobody else's business
-    return metadata if Path(facts.start).exists() else metadata | {"base_model": facts.start}
+    hub_id = origin.hub_id or (None if Path(facts.start).exists() else facts.start)
+    return metadata if hub_id is None else metadata | {"base_model": hub_id}
 
 
 def card_body(origin: Origin, facts: CardFacts) -> str:
@@ -69,6 +74,7 @@ def card_body(origin: Origin, facts: CardFacts) -> str:
         _lines(
             {
                 "start model": origin.base or Path(facts.start).name,
+                "version of the start model": origin.version or UNKNOWN,
                 "licence of the start model": licence_of(origin, facts.start),
                 "loss": facts.settings.get("loss", UNKNOWN),
                 "steps": facts.steps,

@@ -273,7 +273,7 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
     lists = used_columns(request.dataset).to_dict()
     identity = json.dumps(
         {
-            "start": request.start,
+            "start": [request.start, request.origin.version],
             "settings": request.settings.model_dump(mode="json"),
             "lists": hashlib.sha256(json.dumps(lists, ensure_ascii=False).encode()).hexdigest(),
             "dev": hashlib.sha256(json.dumps(request.dev, ensure_ascii=False).encode()).hexdigest(),

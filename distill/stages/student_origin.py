@@ -37,7 +37,10 @@ def student_origin(start: str, collection: str, labels: Path) -> Origin:
     teacher = {"hash of the teacher's description": digest} | {name: _short(description[name]) for name in description}
     reference = ModelReference.parse(start)
     at_path = Path(start).expanduser().exists()
-    return Origin(Path(start).name if at_path else start, told_licence(reference), data, teacher)
+    base = Path(start).name if at_path else start
+    hub_id = reference.location if reference.on_hub else None
+    version = reference.revision if reference.on_hub else reference.version
+    return Origin(base, told_licence(reference), data, teacher, hub_id=hub_id, version=version)
 
 
 def _short(value: Any) -> str:

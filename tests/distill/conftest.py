@@ -74,6 +74,24 @@ def causal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def pin_on_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], str]:
+    """Puts a folder into the hub's cache as a revision that the main branch has left behind; there is no network."""
+    revision = "c1899de289a04d12100db370d81485cdf75e47ca"
+    repository = tmp_path / "hub" / "models--somebody--something"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(repository.parent))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("transformers.utils.hub.is_offline_mode", lambda: True)
+
+    def pin(folder: Path) -> str:
+        shutil.copytree(folder, repository / "snapshots" / revision)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text("0" * 40)
+        return f"somebody/something@{revision}"
+
+    return pin
+
+
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random encoder of two layers with its tokenizer."""

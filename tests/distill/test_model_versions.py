@@ -12,8 +12,6 @@ from distill.export.source import local_folder
 from distill.models import ModelReference, load_causal_model, load_config, load_tokenizer
 from distill.stages.opinions import PreRankerOpinion
 
-REVISION = "c1899de289a04d12100db370d81485cdf75e47ca"
-
 WEIGHTS = 5 * 2**20 + 7
 
 
@@ -80,23 +78,16 @@ def test_a_file_in_another_place_is_another_version(model, copy):
 
 
 @pytest.fixture
-def pinned(tmp_path, monkeypatch, causal_folder):
-    """A hub repository whose main branch has moved on: only the revision before is in the cache."""
-    cache = tmp_path / "hub"
-    repository = cache / "models--somebody--something"
-    shutil.copytree(causal_folder, repository / "snapshots" / REVISION)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0" * 40)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("transformers.utils.hub.is_offline_mode", lambda: True)
-    return f"somebody/something@{REVISION}"
+def pinned(pin_on_hub, causal_folder):
+    """A decoder at a revision of the hub."""
+    return pin_on_hub(causal_folder)
 
 
 def test_a_revision_identifies_a_hub_model(pinned):
     reference = ModelReference.parse(pinned)
     assert (reference.location, reference.on_hub) == ("somebody/something", True)
-    assert reference.identity == {"reference": pinned, "version": REVISION}
+    revision = pinned.partition("@")[2]
+    assert reference.identity == {"reference": pinned, "version": revision} and len(revision) == 40
     assert ModelReference.parse("somebody/something").version == "hub"
 
 
@@ -108,8 +99,8 @@ def test_a_revision_is_what_every_loader_reads(pinned, causal_folder):
     here = load_causal_model(folder, torch.float32, device="cpu")
     loaded = load_causal_model(reference, torch.float32, device="cpu")
     assert all(torch.equal(a, b) for a, b in zip(here.parameters(), loaded.parameters(), strict=True))
-    assert reference.fetched().endswith(REVISION)
-    assert local_folder(pinned).name == REVISION
+    assert reference.fetched().endswith(reference.version)
+    assert local_folder(pinned).name == reference.version
     facts = model_facts("key", pinned, "writer", None)
     assert (facts.where, facts.layers, facts.problem) == ("hub, cached here", 4, None)
 

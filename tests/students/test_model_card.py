@@ -6,6 +6,7 @@ from students.model_card import UNTOLD, Origin, licence_of
 
 TOLD = Origin(
     base="acme/small",
+    version="7",
     data={"collection": "shop\x00\nlog", "label folder": "12 lists"},
     teacher={"hash of the teacher's description": "abc123", "model": {"reference": "acme/large"}},
 )
@@ -23,6 +24,7 @@ def test_the_card_says_what_the_student_is_made_of(encoder_start, lists, dev, tm
         "- hash of the teacher's description: abc123",
         '- model: {"reference": "acme/large"}',
         "- start model: acme/small",
+        "- version of the start model: 7",
         "- licence of the start model: unknown",
         "- loss: listnet",
         f"Dev nDCG@10 {report.dev_ndcg:.4f}, the best checkpoint's, over 2 queries",

@@ -8,6 +8,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from students.decoder import DecoderSettings, train_decoder
 from students.encoder import EncoderSettings, train_encoder
+from students.model_card import Origin
 from students.scoring import Reranker
 
 QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "logging_steps": 1}
@@ -128,6 +129,13 @@ def test_checkpoints_of_another_training_are_not_resumed(student, lists, tmp_pat
         student(lists, [], tmp_path / "student", break_at(5), **quick())
     report = student(lists, [], tmp_path / "student", seed=7, **quick())
     assert report.resumed_from is None
+
+
+def test_checkpoints_from_other_weights_under_the_same_name_are_not_resumed(encoder_start, lists, tmp_path):
+    settings, out = EncoderSettings(**quick()), tmp_path / "student"
+    with pytest.raises(Broken):
+        train_encoder(encoder_start, lists, [], settings, out, break_at(5), Origin(version="1"))
+    assert train_encoder(encoder_start, lists, [], settings, out, origin=Origin(version="2")).resumed_from is None
 
 
 def test_term_selection_concerns_the_layer_s_loss_alone(encoder_start, lists, tmp_path):

@@ -68,6 +68,20 @@ def test_a_student_is_trained_with_the_loss_asked_for_and_tells_where_it_comes_f
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_student_of_a_pinned_hub_model_names_it(distill, beir_folder, labels, encoder_folder, pin_on_hub, tmp_path):
+    start, out = pin_on_hub(encoder_folder), tmp_path / "student"
+    code, _, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--out", out, "--start", start,
+        "--max-tokens", 24,
+    )  # fmt: skip
+    assert code == 0, error
+    card = ModelCard.load(out / "README.md")
+    assert card.data.base_model == "somebody/something"
+    assert f"- start model: {start}" in card.content
+    assert f"- version of the start model: {start.partition('@')[2]}" in card.content
+    assert str(tmp_path) not in card.content
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
