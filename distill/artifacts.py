@@ -109,7 +109,7 @@ def content_hash(path: Path) -> str:
     return fingerprint([(name, _sampled(file, file.stat().st_size, file.stat().st_mtime_ns)) for name, file in counted])
 
 
-# a model is asked for its version many times in a run
+# a model is asked for its version many times in a run; the time of change is there for the cache alone
 @lru_cache(maxsize=1024)
 def _sampled(file: Path, size: int, changed: int) -> str:
     """Hash of a file's size and of its samples; the whole of it where these would cover it."""

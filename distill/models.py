@@ -78,12 +78,10 @@ class ModelReference:
         path = Path(text).expanduser()
         if path.exists():
             return cls._at_path(text, path, content_hash(path)[:12])
-        hub_id, sign, revision = text.partition("@")
+        hub_id, revision = split_revision(text)
         if text.startswith((".", "/", "~")) or hub_id.count("/") > 1:
             raise ModelError(f"model {text!r}: no such file or folder")
-        if sign and not revision:
-            raise ModelError(f"model {text!r}: nothing behind the @; OWNER/NAME@REVISION is accepted")
-        return cls(text, hub_id, None, revision or _HUB, revision or None)
+        return cls(text, hub_id, None, revision or _HUB, revision)
 
     @classmethod
     def _in_package(cls, text: str) -> ModelReference:
@@ -105,6 +103,18 @@ class ModelReference:
         if path.suffix != ".gguf":
             raise ModelError(f"model {text!r}: a model is a folder or a .gguf file")
         return cls(text, str(path.parent), path.name, version)
+
+
+def split_revision(text: str) -> tuple[str, str | None]:
+    """Hub id and revision of ``OWNER/NAME@REVISION``; None where no revision is named.
+
+    Raises:
+        ModelError: nothing stands behind the sign.
+    """
+    hub_id, sign, revision = text.partition("@")
+    if sign and not revision:
+        raise ModelError(f"model {text!r}: nothing behind the @; OWNER/NAME@REVISION is accepted")
+    return hub_id, revision or None
 
 
 def hub_folder(hub_id: str, revision: str | None = None) -> str:

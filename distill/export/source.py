@@ -17,7 +17,7 @@ from distill.export.model_folder import (
     read_model_folder,
     reads_token_types,
 )
-from distill.models import hub_folder
+from distill.models import hub_folder, split_revision
 
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _PLAIN_MODULES = frozenset({
@@ -88,11 +88,11 @@ def local_folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.exists():
         return path
-    hub_id, _, revision = name.partition("@")
+    hub_id, revision = split_revision(name)
     if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
         raise ModelError(f"{name}: no such folder; a model is a folder, or a hub id such as OWNER/NAME")
     try:
-        return Path(hub_folder(hub_id, revision or None))
+        return Path(hub_folder(hub_id, revision))
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{name}: no such folder, and not to be had from the model hub: {reason}") from None

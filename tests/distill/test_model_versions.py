@@ -115,5 +115,6 @@ def test_a_revision_that_is_not_there_is_one_line(pinned):
 
 
 def test_a_sign_without_a_revision_is_refused():
-    with pytest.raises(ModelError, match="OWNER/NAME@REVISION"):
-        ModelReference.parse("somebody/something@")
+    for opened in (ModelReference.parse, local_folder):
+        with pytest.raises(ModelError, match="OWNER/NAME@REVISION"):
+            opened("somebody/something@")
