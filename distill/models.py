@@ -129,12 +129,13 @@ def hub_folder(hub_id: str, revision: str | None = None) -> str:
 
 
 def runs_bf16_fast() -> bool:
-    """Whether bf16 beats fp32 here: a CUDA device that has it, or a processor with matrix units for it (AMX)."""
+    """Whether bf16 beats fp32 here: a CUDA device that has it, or a processor that multiplies it (AMX, AVX512_BF16)."""
     import torch
 
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_amx_tile_supported())
+    # torch has no public question for either
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def load_config(reference: ModelReference, trust_remote_code: bool = False) -> PretrainedConfig:

@@ -257,8 +257,8 @@ def training_arguments(
 def _multiplies_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # torch has no public question for AMX; without it bf16 on a processor is slower than fp32
-    return torch.cpu._is_amx_tile_supported()
+    # torch has no public question for either; on a processor with neither bf16 is slower than fp32
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def checkpoint_folder(request: TrainingRequest) -> Path:

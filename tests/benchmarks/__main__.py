@@ -29,6 +29,8 @@ from tests.benchmarks.term_selection import term_selection
 from tests.benchmarks.training_cost import training_cost
 
 OUT = Path("benchmarks.jsonl")
+# a processor with either multiplies bf16, which then is what teacher and training use
+BF16_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "teacher": teacher_cost,
     "gpu_teacher": gpu_teacher,
@@ -73,8 +75,9 @@ def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     model = models[0] if models else platform.machine()
-    amx = ", AMX" if any("amx_bf16" in line for line in lines) else ""
-    return f"{model}{amx}, {os.cpu_count()} cores"
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    bf16 = "".join(f", {name}" for flag, name in BF16_FLAGS.items() if flag in flags)
+    return f"{model}{bf16}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 import struct
 
 import pytest
+import torch
 from pydantic import ValidationError
 from transformers import modeling_utils
 
 from students.decoder import DecoderSettings, train_decoder
 from students.encoder import EncoderSettings, train_encoder
+from students.training import training_arguments
 
 QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "logging_steps": 1}
 
@@ -38,6 +40,26 @@ def test_gradient_checkpointing_runs_layers_again_and_changes_no_loss(
         found.append(losses(train(start, lists, [], chosen, tmp_path / f"{again}")))
         assert bool(used) == again
     assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512_bf16", "precision", "bf16"),
+    [
+        (True, True, "auto", True),
+        (False, True, "auto", True),
+        (False, False, "auto", False),
+        (False, False, "bf16", True),
+        (True, True, "fp32", False),
+    ],
+)
+def test_training_takes_bf16_where_the_processor_multiplies_it_or_where_told_to(
+    amx, avx512_bf16, precision, bf16, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    settings = EncoderSettings(precision=precision)
+    assert training_arguments(settings, {}, tmp_path, measured=False).bf16 is bf16
 
 
 def tensorboard_scalars(folder) -> dict[str, list[float]]:
