@@ -18,11 +18,15 @@ from distill.collections.collection import Collection, Qrels, Run
 from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import evaluate
 from distill.evaluation.statistics import mean_interval, paired_difference
+from distill.recipe import ListSection
 from distill.stages.candidates import answerable, top
+from distill.stages.labels import training_lists
 from distill.stages.rankers import rerank
 from students.encoder import EncoderSettings, train_encoder
 
 MEASURE = "nDCG@10"
+# documents of other queries below each list
+RANDOM = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,23 @@ def held_lists(collection: Collection, run: Path, split: str, candidates: int, q
     kept = answerable(top(ranked, qrels, candidates), qrels)
     kept = {query_id: kept[query_id] for query_id in list(kept)[:queries]}
     return Held(collection, kept, {query_id: qrels[query_id] for query_id in kept})
+
+
+def lists_to_learn(collection: Collection, labels: Path, lists: int, documents: int, judged: str | None) -> Dataset:
+    """The label folder's first lists, cut to so many documents.
+
+    Args:
+        collection: that was labelled.
+        labels: the folder.
+        lists: most lists.
+        documents: of a list, `RANDOM` of other queries among them.
+        judged: a split: only lists of queries that it judges, whose answer the collection holds; None: all.
+    """
+    whole = training_lists(collection, labels, ListSection(random=RANDOM))
+    if judged is not None:
+        known = collection.split(judged)
+        whole = whole.select([place for place, query_id in enumerate(whole["query_id"]) if query_id in known])
+    return cut_lists(whole, lists, documents)
 
 
 def cut_lists(whole: Dataset, lists: int, documents: int) -> Dataset:

