@@ -14,7 +14,7 @@ from datasets import Dataset, Features, List, Value
 
 from labeling import LabelingError
 from labeling.keys import text_hash
-from labeling.label_lists import Group, grades, random_documents
+from labeling.label_lists import Group, grades, group_scores, random_documents
 from labeling.reading import LabelReader
 from labeling.texts import well_formed
 
@@ -25,6 +25,7 @@ FEATURES = Features(
         "doc_ids": List(Value("string")),
         "docs": List(Value("string")),
         "labels": List(Value("float64")),
+        "scores": List(Value("float64")),
         "groups": List(Value("string")),
         "evidence": List(Value("string")),
         "confidence": Value("float64"),
@@ -121,13 +122,13 @@ def _document_ids(reader: LabelReader) -> list[str]:
 def labels_dataset(
     folder: Path, documents: Mapping[str, str], queries: Mapping[str, str], random: int = 0, seed: int = 0
 ) -> Dataset:
-    """One row per list for training: ``query_id, query, doc_ids, docs, labels, groups, evidence, confidence``.
+    """One row a list for training: ``query_id, query, doc_ids, docs, labels, scores, groups, evidence, confidence``.
 
     ``docs`` stand best first. ``labels`` are grades, see :func:`labeling.label_lists.grades`: equal where the teacher
-    sees no difference. ``evidence`` is the reason written for a document, else the sentence that the teacher
-    looked at, empty where there is neither; ``confidence`` is
-    that of the list, see :class:`labeling.judge.Judgment`. In texts, U+FFFD stands for a surrogate without its other
-    half, which Arrow cannot hold.
+    sees no difference. ``scores`` say how far apart it sees them, see :func:`labeling.label_lists.group_scores`.
+    ``evidence`` is the reason written for a document, else the sentence that the teacher looked at, empty where there
+    is neither; ``confidence`` is that of the list, see :class:`labeling.judge.Judgment`. In texts, U+FFFD stands for a
+    surrogate without its other half, which Arrow cannot hold.
 
     Args:
         folder: a label folder.
@@ -162,6 +163,7 @@ def _dataset_row(
         "doc_ids": labels.doc_ids,
         "docs": [well_formed(doc) for doc in docs],
         "labels": labels.labels,
+        "scores": group_scores(labels.groups, labels.scores),
         "groups": labels.groups,
         "evidence": [
             reason or (well_formed(doc[slice(*span)]) if span else "")

@@ -117,6 +117,22 @@ def grades(groups: Sequence[Group], ranks: Sequence[int]) -> list[float]:
     return [floor[name] if name in floor else grade[rank] for rank, name in zip(ranks, groups, strict=True)]
 
 
+def group_scores(groups: Sequence[Group], scores: Sequence[float | None]) -> list[float]:
+    """The teacher's score of each document, in the order given, where it does not contradict `grades`.
+
+    Missing documents, which are tied, and random ones, which the teacher has not read, have the lowest score of the
+    list, so they are never above a ranked one.
+
+    Args:
+        groups: of the documents.
+        scores: the teacher's own; None for random documents.
+    """
+    lowest = min(score for score in scores if score is not None)
+    return [
+        score if name == "ranked" and score is not None else lowest for score, name in zip(scores, groups, strict=True)
+    ]
+
+
 def random_documents(query_id: str, own: Collection[str], pool: Sequence[str], count: int, seed: int) -> list[str]:
     """Up to ``count`` ids of the pool that are not among the query's own candidates.
 

@@ -16,6 +16,9 @@ COLUMNS = ["query", "docs", "labels"]
 OPTIONAL_COLUMNS = ["groups", "evidence", "confidence"]
 """Handed through where the lists have them, and None where they do not: a loss always finds a column at its place."""
 
+SCORES = "scores"
+"""Column of labels whose distances mean something, beside `labels`, which may be an order alone."""
+
 GROUPS = ("ranked", "missing", "random")
 
 
@@ -51,6 +54,14 @@ def used_columns(dataset: Dataset) -> Dataset:
         names = ", ".join(dataset.column_names)
         raise StudentError(f"the training set has no column {missing[0]!r}, only {names}; it needs query, docs, labels")
     return dataset.select_columns([*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in dataset.column_names)])
+
+
+def with_scores(dataset: Dataset) -> Dataset:
+    """The dataset with its `scores` as `labels`, for a loss that uses their size; without such a column, as it is."""
+    if SCORES not in dataset.column_names:
+        return dataset
+    others = [name for name in dataset.column_names if name != "labels"]
+    return dataset.select_columns(others).rename_column(SCORES, "labels")
 
 
 def training_lists(dataset: Dataset) -> Dataset:

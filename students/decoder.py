@@ -108,7 +108,8 @@ def train_decoder(
     Args:
         start: folder or hub id of a decoder of a family that has a sequence classifier with a head called `score`.
         dataset: label lists with the columns `query, docs, labels`; `label_weight` also needs `groups`,
-            `reason_weight` also `evidence`.
+            `reason_weight` also `evidence`. A loss that uses the size of labels learns a column `scores` in their place
+            where there is one.
         dev: held-out lists; the checkpoint with the best dev nDCG@10 is kept. Empty: the last one is.
         settings: see `DecoderSettings`.
         out: the student's folder; must not exist.

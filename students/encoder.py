@@ -77,7 +77,8 @@ def train_encoder(
 
     Args:
         start: folder or hub id of an encoder.
-        dataset: label lists with the columns `query, docs, labels`.
+        dataset: label lists with the columns `query, docs, labels`; a loss that uses the size of labels learns a
+            column `scores` in their place where there is one.
         dev: held-out lists; the checkpoint with the best dev nDCG@10 is kept. Empty: the last one is.
         settings: see `EncoderSettings`.
         out: the student's folder; must not exist.

@@ -74,6 +74,10 @@ LOSSES: Mapping[LossName, ListLoss] = {
 }
 
 
+SIZED_LOSSES: frozenset[LossName] = frozenset({"margin_mse", "listnet"})
+"""Losses that learn how far apart labels are; to the others a list's order is all."""
+
+
 def mean_over_lists(
     loss: ListLoss, scores: Tensor, labels: Sequence[Tensor], weights: Sequence[float] | None = None
 ) -> Tensor:

@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
@@ -22,10 +22,10 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
-from students.dataset import training_lists, used_columns
+from students.dataset import training_lists, used_columns, with_scores
 from students.dev import DevEvaluator, DevList, check_dev
 from students.list_weights import with_weights
-from students.losses import LossName
+from students.losses import SIZED_LOSSES, LossName
 from students.model_card import UNTOLD, CardFacts, Origin, card_body, card_metadata
 from students.passages import CONFIG_KEY, PassageSettings
 from students.saving import save_student
@@ -43,8 +43,8 @@ class TrainingSettings(BaseModel):
 
     loss: LossName = Field(
         "ranknet",
-        description="of a label list: ranknet, lambda and adr_mse use the labels' order, margin_mse and listnet their "
-        "standardised size",
+        description="of a label list: ranknet, lambda and adr_mse learn the teacher's order, margin_mse and listnet "
+        "its scores, standardised for each query",
     )
     confidence_weight: bool = Field(
         False, description="multiply each list's loss by its confidence, clipped to [0, 1] and 1 where unknown"
@@ -130,6 +130,8 @@ def train_student(
         defaults: the student's own trainer arguments, under those of the settings.
     """
     begun = time.perf_counter()
+    if request.settings.loss in SIZED_LOSSES:
+        request = replace(request, dataset=with_scores(request.dataset))
     settings, out = request.settings, request.out
     lists = with_weights(training_lists(request.dataset), settings.confidence_weight)
     dev = check_dev(request.dev)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from labeling.formats import LabelList
-from labeling.label_lists import Group
+from labeling.label_lists import Group, group_scores
 from labeling.texts import well_formed
 
 Values = Literal["grades", "scores", "standardised", "unit"]
@@ -86,24 +86,18 @@ def teacher_values(labels: LabelList, values: Values) -> list[float]:
     """One value per document, never in contradiction to the labels; taken over the whole list, before any cut.
 
     ``grades`` are the labels: 0 random, 1 missing, from 2 upwards one for each distinct rank. ``scores`` are the
-    teacher's own for ranked documents. Missing documents, which are tied, and random ones, which the teacher has not
-    read, have the lowest score of the list, so they are never above a ranked one. ``standardised`` are these scores
-    less their mean over the ranked and missing documents, divided by their standard deviation (of the population); all
-    0 where they do not differ. ``unit`` are these scores brought to 0 (lowest) to 1 (highest); all 0 likewise.
+    teacher's own, see :func:`labeling.label_lists.group_scores`. ``standardised`` are these scores less their mean over
+    the ranked and missing documents, divided by their standard deviation (of the population); all 0 where they do not
+    differ. ``unit`` are these scores brought to 0 (lowest) to 1 (highest); all 0 likewise.
     """
     if values == "grades":
         return list(labels.labels)
-    known = [score for score in labels.scores if score is not None]
-    lowest = min(known)
-    raw = [
-        score if group == "ranked" and score is not None else lowest
-        for score, group in zip(labels.scores, labels.groups, strict=True)
-    ]
+    raw = group_scores(labels.groups, labels.scores)
     if values == "scores":
         return raw
-    judged = raw[: len(known)]  # random documents stand last
+    judged = [score for score, name in zip(raw, labels.groups, strict=True) if name != "random"]
     if values == "unit":
-        origin, scale = lowest, max(judged) - lowest
+        origin, scale = min(judged), max(judged) - min(judged)
     else:
         origin, scale = statistics.fmean(judged), statistics.pstdev(judged)
     return [(score - origin) / scale if scale > 0 else 0.0 for score in raw]

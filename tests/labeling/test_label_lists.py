@@ -5,7 +5,7 @@ import pytest
 from labeling import LabelingError
 from labeling.judge import Judgment
 from labeling.keys import teacher_hash
-from labeling.label_lists import CandidateList, grades, label_rows, list_key, random_documents, ranks
+from labeling.label_lists import CandidateList, grades, group_scores, label_rows, list_key, random_documents, ranks
 
 LIST = CandidateList("q1", "red fox", ("d1", "d2"), ("red fox runs", "old hen"))
 TEACHER = teacher_hash({"name": "overlap", "settings": {"heads": 16, "type": "bf16"}})
@@ -42,6 +42,11 @@ def test_ranks_are_those_of_a_double_loop():
 def test_grades_rise_with_relevance_and_keep_ties():
     groups = ["ranked", "missing", "ranked", "ranked", "random", "missing", "ranked"]
     assert grades(groups, [2, 5, 1, 2, 9, 5, 4]) == [3.0, 1.0, 4.0, 3.0, 0.0, 1.0, 2.0]
+
+
+def test_scores_keep_the_teacher_s_distances_and_put_no_missing_document_above_a_ranked_one():
+    groups = ["ranked", "missing", "ranked", "missing", "random", "ranked"]
+    assert group_scores(groups, [0.5, 7.0, -2.0, -1.0, None, 4.0]) == [0.5, -2.0, -2.0, -2.0, -2.0, 4.0]
 
 
 def test_grades_mean_the_same_in_a_list_without_missing_documents():

@@ -3,7 +3,7 @@ import logging
 import pytest
 from datasets import Dataset
 
-from students.dataset import ListBatch, list_batch, training_lists
+from students.dataset import ListBatch, list_batch, training_lists, with_scores
 
 GOOD = {"query": "q", "docs": ["a", "b"], "labels": [1.0, 0.0]}
 
@@ -80,3 +80,9 @@ def test_a_missing_column_is_named():
 def test_without_any_order_there_is_nothing_to_train_on():
     with pytest.raises(ValueError, match="none of the 1 training lists"):
         training_lists(Dataset.from_list([GOOD | {"labels": [0.0, 0.0]}]))
+
+
+def test_scores_take_the_labels_place_where_there_are_any():
+    scored = with_scores(rows_with(scores=[0.7, 0.1]))
+    assert training_lists(scored)["labels"][0] == [0.7, 0.1]
+    assert with_scores(rows_with())["labels"][0] == [1.0, 0.0]

@@ -62,6 +62,23 @@ def test_training_lowers_the_loss(student, lists, tmp_path):
     assert report.dev_ndcg is None
 
 
+@pytest.mark.parametrize(("loss", "sized"), [("margin_mse", True), ("listnet", True), ("ranknet", False)])
+def test_a_loss_that_uses_sizes_learns_the_teacher_s_scores_and_another_the_order(
+    encoder_start, lists, tmp_path, loss, sized
+):
+    # the same order at other distances: squares of what are whole numbers from 0
+    squares = [[label**2 for label in row] for row in lists["labels"]]
+
+    def learned(name, dataset):
+        report = train_encoder(encoder_start, dataset, [], EncoderSettings(loss=loss, **quick()), tmp_path / name)
+        return [entry["loss"] for entry in report.history if "loss" in entry]
+
+    plain = learned("plain", lists)
+    scored = learned("scored", lists.add_column("scores", squares))
+    assert scored == learned("squares", lists.remove_columns("labels").add_column("labels", squares))
+    assert (scored != plain) is sized
+
+
 def test_the_best_checkpoint_on_dev_is_saved(student, lists, dev, tmp_path):
     from students.dev import dev_ndcg
 
