@@ -10,6 +10,9 @@ from torch.nn.utils.rnn import pad_sequence
 class TermControlLayer(nn.Module):
     """One transformer layer over the classification token and the selected tokens of each pair.
 
+    Untrained it hands the classification token through, so that the second score begins as the first: a layer of
+    random weights would pull the encoder and the head that both share away from what they know.
+
     Args:
         hidden_size: width of the encoder's states.
         heads: attention heads; divides `hidden_size`.
@@ -20,8 +23,12 @@ class TermControlLayer(nn.Module):
     def __init__(self, hidden_size: int, heads: int, intermediate_size: int, dropout: float = 0.1) -> None:
         super().__init__()
         self.layer = nn.TransformerEncoderLayer(
-            hidden_size, heads, intermediate_size, dropout, activation="gelu", batch_first=True
+            hidden_size, heads, intermediate_size, dropout, activation="gelu", batch_first=True, norm_first=True
         )
+        # both of its parts add to the token's state; with nothing to add at first, the layer is the identity
+        for last in (self.layer.self_attn.out_proj, self.layer.linear2):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(self, states: Tensor, positions: Sequence[Sequence[int]]) -> Tensor:
         """The classification token's new state, (pairs, 1, hidden).

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from students.dev import DevList
+from students.term_control import TermControlLayer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIAL, "query", "document", "relevant", ":", "the", *(f"w{i}" for i in range(90))]
@@ -32,6 +33,14 @@ def word_tokenizer() -> Tokenizer:
     words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     return words
+
+
+def learned_layer(hidden_size: int, heads: int, width: int) -> TermControlLayer:
+    """A term control layer that has learned something, in eval mode: an untrained one changes nothing."""
+    layer = TermControlLayer(hidden_size, heads, width).eval()
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return layer
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from students.encoder import EncoderSettings, load_encoder, train_encoder
 from students.losses import ranknet
 from students.objectives import TermControlObjective
 from students.scoring import Reranker
-from students.term_control import TermControlLayer
 from students.term_matching import TermMatcher
 from students.training import as_cross_encoder
+from tests.students.conftest import learned_layer
 
 TEXTS = ["the w1", "w1 the w2 w41", "w21 w22 w40 w50", *(f"w{number} w{number + 1} the" for number in range(64))]
 POSITIONS = 40
@@ -115,7 +115,7 @@ def test_gradients_reach_the_encoder_through_the_layer_alone(start):
     torch.manual_seed(0)
     model = as_cross_encoder(*load_encoder(start, 24))
     selection = TermMatcher(model.tokenizer, "english")
-    objective = TermControlObjective(model, ranknet, TermControlLayer(32, 4, 64), 1.0, selection)
+    objective = TermControlObjective(model, ranknet, learned_layer(32, 4, 64), 1.0, selection)
     inputs, labels = [["the w1"], [["w1 the w2 w41", "w21 w22 w40 w50", "w1"]]], [torch.tensor([2.0, 0.0, 1.0])]
     objective(inputs, labels)["term_control"].backward()
     gradients = {

@@ -10,8 +10,8 @@ from students.losses import LOSSES, mean_over_lists, ranknet
 from students.objectives import ListObjective, TermControlObjective
 from students.scoring import Reranker
 from students.scoring_head import apply_scoring_head
-from students.term_control import TermControlLayer
 from students.term_matching import EveryToken, TermMatcher
+from tests.students.conftest import learned_layer
 
 WORDS = [f"w{number}" for number in range(90)]
 INPUTS = [["the w1", "w2 w3"], [["w1 w9", "w4 w1 w5"], ["w2", "w7 w8", "w3 w2"]]]
@@ -21,7 +21,7 @@ WEIGHED = [*INPUTS, [None, None], [None, None], [0.5, 1.5]]
 
 def term_control(start: str, weight: float = 1.0, loss=ranknet) -> TermControlObjective:
     torch.manual_seed(1)
-    layer = TermControlLayer(32, 4, 64).eval()
+    layer = learned_layer(32, 4, 64)
     model = CrossEncoder(start).eval()
     return TermControlObjective(model, loss, layer, weight, TermMatcher(model.tokenizer, "english"))
 

@@ -1,11 +1,25 @@
 import torch
 
 from students.term_control import TermControlLayer
+from tests.students.conftest import learned_layer
 
 
 def layer() -> TermControlLayer:
     torch.manual_seed(0)
-    return TermControlLayer(16, 4, 32).eval()
+    return learned_layer(16, 4, 32)
+
+
+def test_an_untrained_layer_hands_the_first_token_through_and_can_learn_from_the_selected_ones():
+    states = torch.randn(2, 6, 16)
+    untrained = TermControlLayer(16, 4, 32)
+    output = untrained(states, [[2, 4], []])
+    torch.testing.assert_close(output, states[:, :1])
+    output[0].sum().backward()
+    # what the selected tokens say reaches the weights that were zero; one step of training, and it counts
+    assert untrained.layer.self_attn.out_proj.weight.grad.abs().sum() > 0
+    torch.optim.SGD(untrained.parameters(), lr=0.1).step()
+    untrained.eval()
+    assert not torch.allclose(untrained(states, [[2, 4], []])[0], untrained(states, [[2], []])[0])
 
 
 def test_the_layer_sees_the_first_token_and_the_selected_ones_alone():
