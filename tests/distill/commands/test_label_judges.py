@@ -90,8 +90,10 @@ def test_students_leave_unsure_lists_out(distill, house, beir_folder, tmp_path):
             key=lambda entry: entry["rank"],
         )
         assert ranked == [entry["doc_id"] for entry in best[:2]]
+        # the teacher's own scores reach the students beside the grades
+        assert row["scores"][: len(ranked)] == [entry["score"] for entry in best[:2]]
         assert row["groups"].count("random") == 1
-        assert len(row["docs"]) == len(row["labels"]) == len(row["doc_ids"])
+        assert len(row["docs"]) == len(row["labels"]) == len(row["scores"]) == len(row["doc_ids"])
 
 
 def test_a_light_models_run_says_which_documents_are_read(distill, house, encoder_folder, tmp_path):
