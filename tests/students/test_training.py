@@ -66,7 +66,7 @@ def test_training_lowers_the_loss(student, lists, tmp_path):
 def test_a_loss_that_uses_sizes_learns_the_teacher_s_scores_and_another_the_order(
     encoder_start, lists, tmp_path, loss, sized
 ):
-    # the same order at other distances: squares of what are whole numbers from 0
+    # squares keep the order of labels that are not negative, and change their distances
     squares = [[label**2 for label in row] for row in lists["labels"]]
 
     def learned(name, dataset):
