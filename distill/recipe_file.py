@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from distill.errors import RecipeError, RecipeProblem
 from distill.recipe import Recipe
 from distill.recipe_places import find_recipe
-from distill.recipe_problems import validated
+from distill.recipe_problems import validated, validated_section
 from distill.recipe_yaml import MAX_CHARACTERS, Entry, Place, overlay, read_yaml, write_yaml
 
 EXTENDS = "extends"
@@ -32,21 +35,34 @@ def load_recipe(place: str, overrides: Sequence[str] = ()) -> Recipe:
     return found.recipe
 
 
+def load_sections(given: Mapping[str, Mapping[str, Any]], overrides: Sequence[str]) -> dict[str, Any]:
+    """Sections for a command that carries out one part of a recipe, by what its flags and ``--set`` say.
+
+    Args:
+        given: each section's keys that flags say, by the section's name.
+        overrides: as of `load_recipe`, over the flags.
+
+    Raises:
+        RecipeError: an override of another section or of no known form, or a value that is not accepted.
+    """
+    flags = _at_one_place(read_yaml(json.dumps(given), "the flags"), Place("the flags"))
+    said = _together(overrides)
+    for name, entry in said.value.items() if said else ():
+        if name not in given:
+            message = f"{name}: this command reads {' and '.join(given)} of a recipe, as {next(iter(given))}.KEY=VALUE"
+            raise RecipeError.at(entry.key_place, message)
+    whole = overlay(flags, said) if said else flags
+    return {name: validated_section(name, whole.value[name]) for name in given}
+
+
 def read_recipe(place: str, overrides: Sequence[str] = ()) -> Entry:
     """What a recipe says, with that of the recipes that it extends and the overrides; nothing is checked but its form.
 
     Raises:
         RecipeError: no such recipe, broken YAML, recipes that extend each other, or an override of no known form.
     """
-    whole = _read_chain(find_recipe(place), ())
-    said = [_override(text) for text in overrides]
-    if not said:
-        return whole
-    # laid on each other first: of a new kind and its other keys, either may be said first
-    together = said[0]
-    for entry in said[1:]:
-        together = overlay(together, entry)
-    return overlay(whole, together)
+    whole, said = _read_chain(find_recipe(place), ()), _together(overrides)
+    return overlay(whole, said) if said else whole
 
 
 def write_resolved(recipe: Recipe, path: Path) -> None:
@@ -108,6 +124,11 @@ def _read_file(path: Path) -> Entry:
     if not isinstance(entry.value, dict):
         raise RecipeError.at(entry.place, f"a recipe is a mapping of sections; got {type(entry.value).__name__}")
     return entry
+
+
+def _together(overrides: Sequence[str]) -> Entry | None:
+    """The overrides laid on each other: of a new kind and its other keys, either may be said first."""
+    return reduce(overlay, [_override(text) for text in overrides]) if overrides else None
 
 
 def _override(text: str) -> Entry:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from distill.errors import RecipeProblem
+from distill.errors import RecipeError, RecipeProblem
 from distill.recipe import Recipe
 from distill.recipe_yaml import Entry, Place
 
@@ -76,6 +76,26 @@ def validated(content: Entry) -> Validated:
         hidden = [error for error in rules if not taken & set(re.findall(r"[a-z_0-9]+", error["msg"]))]
         found |= {_problem(error, content): None for error in hidden}
     return Validated(None, sorted(found, key=_in_order), recipe)
+
+
+def validated_section(name: str, content: Entry) -> BaseModel:
+    """One section on its own, without the rules over several.
+
+    Args:
+        name: of the section in a recipe.
+        content: the section's keys.
+
+    Raises:
+        RecipeError: something is wrong with it; its problems are all that were found.
+    """
+    (model,) = models_in(Recipe.model_fields[name].annotation)
+    whole = without_null_sections(Entry({name: content}, content.place, content.key_place), Recipe)
+    try:
+        return model.model_validate_json(json.dumps(whole.plain()[name]), strict=True)
+    except ValidationError as error:
+        # named as in a recipe, where the section is one of several
+        found = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]
+        raise RecipeError.of(list(dict.fromkeys(_first_of_each(found, whole)))) from None
 
 
 def _first_of_each(errors: Iterable[Any], content: Entry) -> Iterator[RecipeProblem]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
     from distill.recipe import DecoderSection, EncoderSection, ListSection
-    from students.passages import PassageSettings
 
 app = typer.Typer(help="Train a small re-ranker on labels.", no_args_is_help=True)
 
@@ -34,6 +34,14 @@ _PassageTokens = Annotated[
     int | None, typer.Option(help="cut longer documents into passages of so many tokens; the best one counts", min=4)
 ]
 _PassageOverlap = Annotated[int, typer.Option(help="tokens that a passage shares with the one before it", min=0)]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="any other setting as a recipe names it, such as encoder.trainer.num_train_epochs=3, decoder.seed=1 or "
+        "labels.max_ranked=10; repeatable",
+    ),
+]
 
 
 @app.command()
@@ -55,24 +63,16 @@ def encoder(
     language: Annotated[
         str, typer.Option(help="of term control's stems and stop words; see distill terms")
     ] = "english",
+    set_: _Set = None,
 ) -> None:
     """Train a cross-encoder with term control."""
-    from distill.recipe import EncoderSection, ListSection
-    from students.terms import known_language
-
-    section = EncoderSection(
-        start=start, max_tokens=max_tokens, language=known_language(language), loss=loss,
-        confidence_weight=confidence_weight,
-        passages=_passages(passage_tokens, passage_overlap, max_tokens),
-    )  # fmt: skip
-    _train(
-        section,
-        collection,
-        labels,
-        out,
-        (run, dev_split, candidates),
-        ListSection(random=random, min_confidence=min_confidence),
-    )
+    flags = {
+        "start": start, "max_tokens": max_tokens, "loss": loss, "confidence_weight": confidence_weight,
+        "passages": _passages(passage_tokens, passage_overlap, max_tokens), "language": language,
+    }  # fmt: skip
+    lists = {"random": random, "min_confidence": min_confidence}
+    section, kept = _sections("encoder", flags, lists, set_)
+    _train(section, kept, collection, labels, out, (run, dev_split, candidates))
 
 
 @app.command()
@@ -96,30 +96,38 @@ def decoder(
     reason_weight: Annotated[
         float, typer.Option(help="weight of learning to name the evidence of the best documents behind that", min=0)
     ] = 0,
+    set_: _Set = None,
 ) -> None:
     """Train a small language model with a ranking head, by LoRA, merged when saved."""
-    from distill.recipe import DecoderSection, ListSection
-
     if passage_tokens is not None and (label_weight or reason_weight):
         raise typer.BadParameter("--label-weight and --reason-weight are for whole documents, not --passage-tokens")
-    section = DecoderSection(
-        start=start, layers=layers, max_tokens=max_tokens, loss=loss, confidence_weight=confidence_weight,
-        passages=_passages(passage_tokens, passage_overlap, max_tokens),
-        label_weight=label_weight, reason_weight=reason_weight,
-    )  # fmt: skip
-    _train(
-        section,
-        collection,
-        labels,
-        out,
-        (run, dev_split, candidates),
-        ListSection(random=random, min_confidence=min_confidence),
-    )
+    flags = {
+        "start": start, "layers": layers, "max_tokens": max_tokens, "loss": loss,
+        "confidence_weight": confidence_weight,
+        "passages": _passages(passage_tokens, passage_overlap, max_tokens),
+        "label_weight": label_weight, "reason_weight": reason_weight,
+    }  # fmt: skip
+    lists = {"random": random, "min_confidence": min_confidence}
+    section, kept = _sections("decoder", flags, lists, set_)
+    _train(section, kept, collection, labels, out, (run, dev_split, candidates))
 
 
-def _passages(tokens: int | None, overlap: int, max_tokens: int) -> PassageSettings | None:
-    from students.passages import PassageSettings
+def _sections(
+    student: str, flags: Mapping[str, Any], lists: Mapping[str, Any], overrides: Sequence[str] | None
+) -> tuple[Any, ListSection]:
+    """The student's section and what it gets of each list, by the flags and ``--set``."""
+    from distill.errors import RecipeError
+    from distill.recipe import ListSection
+    from distill.recipe_file import load_sections
 
+    sections = load_sections({student: flags, "labels": lists}, overrides or ())
+    if of_the_job := sections["labels"].model_fields_set - ListSection.model_fields.keys():
+        message = f"{min(of_the_job)} is for the label job; accepted here are {', '.join(ListSection.model_fields)}"
+        raise RecipeError.at("labels", message)
+    return sections[student], sections["labels"]
+
+
+def _passages(tokens: int | None, overlap: int, max_tokens: int) -> dict[str, int] | None:
     if tokens is None:
         if overlap:
             raise typer.BadParameter("--passage-overlap needs --passage-tokens")
@@ -129,16 +137,16 @@ def _passages(tokens: int | None, overlap: int, max_tokens: int) -> PassageSetti
             f"--passage-tokens ({tokens}) must be above --passage-overlap ({overlap}) and below --max-tokens "
             f"({max_tokens})"
         )
-    return PassageSettings(tokens=tokens, overlap=overlap)
+    return {"tokens": tokens, "overlap": overlap}
 
 
 def _train(
     section: EncoderSection | DecoderSection,
+    kept: ListSection,
     collection: Path,
     labels: Path,
     out: Path,
     dev: tuple[Path | None, str, int],
-    kept: ListSection,
 ) -> None:
     from distill.collections.beir import read_beir
     from distill.collections.trec import check_run, read_run
@@ -166,5 +174,5 @@ def _train(
         report = train_student(section, lists, held_out, out, advance, origin)
     write_history(report.history, out)
     measured = "" if report.dev_ndcg is None else f", dev nDCG@10 {report.dev_ndcg:.3f}"
-    done = f"{out}: {report.lists} lists, {report.steps} steps, {report.seconds:.0f} s{measured}"
-    console.print(done, highlight=False, soft_wrap=True)
+    learned = f"{report.lists} lists of {report.pairs:,} pairs, {report.steps} steps, {report.seconds:.0f} s"
+    console.print(f"{out}: {learned}{measured}", highlight=False, soft_wrap=True)

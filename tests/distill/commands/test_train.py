@@ -88,6 +88,11 @@ def test_a_student_of_a_pinned_hub_model_names_it(distill, beir_folder, labels, 
         (["--loss", "hinge"], "hinge"),
         (["--passage-overlap", 2], "needs --passage-tokens"),
         (["--passage-tokens", 300], "below --max-tokens"),
+        (["--set", "encoder.sede=1"], "--set encoder.sede=1: encoder.sede: unknown key; did you mean seed?"),
+        (["--set", "encoder.trainer.epochs=1"], "CrossEncoderTrainingArguments has no argument 'epochs'"),
+        (["--set", "encoder.max_tokens=8", "--passage-tokens", 9], "passages.tokens (9) must be below max_tokens (8)"),
+        (["--set", "decoder.seed=1"], "decoder: this command reads encoder and labels of a recipe"),
+        (["--set", "labels.orders=2"], "orders is for the label job; accepted here are random, max_ranked"),
     ],
 )
 def test_options_that_cannot_work_are_refused(distill, beir_folder, labels, encoder_folder, tmp_path, options, message):
@@ -98,3 +103,17 @@ def test_options_that_cannot_work_are_refused(distill, beir_folder, labels, enco
     )  # fmt: skip
     assert code == 2 and not out.exists()
     assert message in " ".join(error.replace("│", " ").split())
+
+
+def test_any_other_setting_is_said_as_a_recipe_names_it(distill, beir_folder, labels, encoder_folder, tmp_path):
+    out = tmp_path / "student"
+    code, shown, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--out", out, "--start", encoder_folder,
+        "--max-tokens", 24, "--set", "encoder.trainer.num_train_epochs=2", "--set", "encoder.seed=3",
+        "--set", "encoder.trainer.per_device_train_batch_size=1", "--set", "labels.max_ranked=2",
+    )  # fmt: skip
+    assert code == 0, error
+    # of each list two ranked documents and two of other queries; one list a step, twice
+    assert "8 lists of 32 pairs, 16 steps" in shown.replace("\n", "")
+    card = ModelCard.load(out / "README.md").content
+    assert '"seed": 3' in card
