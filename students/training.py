@@ -41,8 +41,9 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    # 300 lists of ten of WikiQA: nDCG@10 .790 against .767 of RankNet, three seeds (docs/students.md)
     loss: LossName = Field(
-        "ranknet",
+        "margin_mse",
         description="of a label list: ranknet, lambda and adr_mse learn the teacher's order, margin_mse and listnet "
         "its scores, standardised for each query",
     )

@@ -21,6 +21,7 @@ from distill.collections.beir import read_beir
 from distill.models import ModelReference, save_first_layers
 from distill.stages.rankers import rerank
 from students.decoder import DecoderSettings, train_decoder
+from students.losses import LossName
 from tests.benchmarks.ablation import MEASURE, Held, check_sizes, compared, held_lists, lists_to_learn
 from tests.benchmarks.teacher_variants import MODEL
 
@@ -44,6 +45,7 @@ def main(
     label_weight: float = 0.1,
     reason_weight: float = 0.1,
     seeds: int = 3,
+    loss: LossName = "margin_mse",
     max_tokens: int = 128,
     max_steps: Annotated[int, typer.Option(help="to try the script; below 1: two epochs")] = -1,
 ) -> None:
@@ -53,7 +55,7 @@ def main(
     loaded = read_beir(collection)
     train = lists_to_learn(loaded, labels, lists, documents, judged)
     held = held_lists(loaded, run, split, candidates, queries)
-    same: dict[str, Any] = {"layers": layers, "max_tokens": max_tokens}
+    same: dict[str, Any] = {"loss": loss, "layers": layers, "max_tokens": max_tokens}
     if max_steps > 0:
         same["trainer"] = {"max_steps": max_steps}
     sizes = {**same, "start": start, "lists": len(train), "documents": documents, "judged": judged}

@@ -43,7 +43,7 @@ def main(
     sizes: Annotated[list[int] | None, typer.Option("--size", help="numbers of lists")] = None,
     documents: Annotated[int, typer.Option(help="documents of a list, two of other queries among them")] = 10,
     candidates: Annotated[int, typer.Option(help="documents of a measured query")] = 20,
-    loss: LossName = "ranknet",
+    loss: LossName = "margin_mse",
     term_control_weight: float = 0.5,
     epochs: int = 2,
     seed: int = 0,

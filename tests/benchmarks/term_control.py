@@ -20,6 +20,7 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import Collection
 from distill.models import ModelReference
 from students.encoder import EncoderSettings
+from students.losses import LossName
 from students.terms import TermReader
 from tests.benchmarks.ablation import MEASURE, check_sizes, compared, encoder_figure, held_lists, lists_to_learn
 
@@ -45,6 +46,7 @@ def main(
     weight: Annotated[float, typer.Option(help="lambda of the layer's loss")] = 0.5,
     seeds: int = 3,
     epochs: int = 2,
+    loss: LossName = "margin_mse",
     max_tokens: int = 128,
 ) -> None:
     """Train every variant with every seed, and print the figures and each variant's difference from the first."""
@@ -53,7 +55,7 @@ def main(
     loaded = read_beir(collection)
     train = lists_to_learn(loaded, labels, lists, documents, judged)
     held = {run.stem: held_lists(loaded, run, split, candidates, None) for run in runs}
-    same: dict[str, Any] = {"max_tokens": max_tokens, "trainer": {"num_train_epochs": epochs}}
+    same: dict[str, Any] = {"loss": loss, "max_tokens": max_tokens, "trainer": {"num_train_epochs": epochs}}
     measured = {name: list(lists_.run) for name, lists_ in held.items()}
     sizes = {**same, "start": start, "lists": len(train), "documents": documents, "weight": weight, "judged": judged}
     check_sizes(out, {**sizes, "measured": measured})

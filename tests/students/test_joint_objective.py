@@ -31,7 +31,7 @@ def starts(tiny_decoder):
 
 def objective(start: str, label_weight: float = 1.0, reason_weight: float = 1.0, **settings) -> JointObjective:
     torch.manual_seed(1)
-    weights = {"label_weight": label_weight, "reason_weight": reason_weight, "max_tokens": 60}
+    weights = {"label_weight": label_weight, "reason_weight": reason_weight, "max_tokens": 60, "loss": "ranknet"}
     joint = _build(start, DecoderSettings(**weights, **settings)).objective
     joint.model.eval()
     return joint
@@ -170,7 +170,12 @@ def test_a_prompt_is_refused(starts):
         objective(starts("llama"))(list(BATCH), LABELS, prompt="find: ")
 
 
-QUICK = {"precision": "fp32", "max_tokens": 60, "trainer": {"num_train_epochs": 2, "logging_steps": 1}}
+QUICK = {
+    "loss": "ranknet",
+    "precision": "fp32",
+    "max_tokens": 60,
+    "trainer": {"num_train_epochs": 2, "logging_steps": 1},
+}
 
 
 def losses(report, name="loss") -> list[float]:
