@@ -57,11 +57,16 @@ def used_columns(dataset: Dataset) -> Dataset:
 
 
 def with_scores(dataset: Dataset) -> Dataset:
-    """The dataset with its `scores` as `labels`, for a loss that uses their size; without such a column, as it is."""
+    """The dataset with its `scores` as `labels`, for a loss that uses their size; without such a column, as it is.
+
+    A list whose scores are all equal, such as one whose documents are all missing, keeps its labels: they still tell
+    missing documents from random ones.
+    """
     if SCORES not in dataset.column_names:
         return dataset
-    others = [name for name in dataset.column_names if name != "labels"]
-    return dataset.select_columns(others).rename_column(SCORES, "labels")
+    rows = zip(dataset[SCORES], dataset["labels"], strict=True)
+    chosen = [labels if scores and len(set(scores)) == 1 else scores for scores, labels in rows]
+    return dataset.remove_columns([SCORES, "labels"]).add_column("labels", chosen)
 
 
 def training_lists(dataset: Dataset) -> Dataset:

@@ -77,6 +77,8 @@ def test_a_loss_that_uses_sizes_learns_the_teacher_s_scores_and_another_the_orde
     scored = learned("scored", lists.add_column("scores", squares))
     assert scored == learned("squares", lists.remove_columns("labels").add_column("labels", squares))
     assert (scored != plain) is sized
+    # a list without any difference between scores is not lost: its labels still say an order
+    assert learned("equal", lists.add_column("scores", [[1.0] * len(row) for row in lists["labels"]])) == plain
 
 
 def test_the_best_checkpoint_on_dev_is_saved(student, lists, dev, tmp_path):
