@@ -262,10 +262,10 @@ def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
 
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         section = run.recipe.students()[name]
-        lists = labels.training_lists(run.collection, run.folder / "labels" / LISTS, run.recipe.labels)
+        lists = labels.training_lists(run.collection, [run.folder / "labels" / LISTS], run.recipe.labels)
         dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), _dev_judgments(run))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
-        origin = student_origin(section.start, run.collection.name, run.folder / "labels" / LISTS)
+        origin = student_origin(section.start, run.collection.name, [run.folder / "labels" / LISTS])
         by_labels = run.recipe.held_out is not None
         if by_labels:
             origin = replace(origin, dev_judgments=DEV_LABELS)

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train a small re-ranker on labels.", no_args_is_help=True)
 
 _Collection = Annotated[Path, typer.Option(help="BEIR folder that was labelled")]
-_Labels = Annotated[Path, typer.Option(help="label folder")]
+_Labels = Annotated[
+    list[Path],
+    typer.Option(help="label folder; repeatable, such as one of each first stage's candidates: all lists are learned"),
+]
 _Out = Annotated[Path, typer.Option(help="folder to write the student into; must not exist")]
 _Run = Annotated[Path | None, typer.Option(help="TREC run with candidates of dev queries, to keep the best checkpoint")]
 _Split = Annotated[str, typer.Option(help="split of the dev queries")]
@@ -144,7 +147,7 @@ def _train(
     section: EncoderSection | DecoderSection,
     kept: ListSection,
     collection: Path,
-    labels: Path,
+    labels: Sequence[Path],
     out: Path,
     dev: tuple[Path | None, str, int],
 ) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from distill.collections.collection import Collection, DataError, Run
 from distill.progress import Advance
@@ -44,13 +44,20 @@ def _note(job: JobReport, seconds: float) -> str:
     return ", ".join(parts)
 
 
-def training_lists(collection: Collection, folder: Path, section: ListSection) -> Dataset:
-    """The label lists of ``folder`` as students read them.
+def training_lists(collection: Collection, folders: Sequence[Path], section: ListSection) -> Dataset:
+    """The label lists of all ``folders`` as students read them, one folder behind the other.
+
+    A query may have a list in each of them, such as one of each retriever's candidates: students order the documents of
+    one list, so that neither candidates nor teachers have to be the same.
 
     Raises:
-        DataError: no list is as sure as the section asks for.
-        LabelingError: the folder cannot be read, or holds labels of other texts.
+        DataError: no list of a folder is as sure as the section asks for.
+        LabelingError: a folder cannot be read, or holds labels of other texts.
     """
+    return concatenate_datasets([_lists_of(collection, folder, section) for folder in folders])
+
+
+def _lists_of(collection: Collection, folder: Path, section: ListSection) -> Dataset:
     documents = {doc_id: collection.text(doc_id) for doc_id in collection.documents}
     lists = labels_dataset(folder, documents, collection.queries, random=section.random)
     least = section.min_confidence

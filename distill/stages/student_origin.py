@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,48 @@ from students.model_card import Origin
 _LONGEST = 300
 
 
-def student_origin(start: str, collection: str, labels: Path) -> Origin:
+def student_origin(start: str, collection: str, folders: Sequence[Path]) -> Origin:
     """The card's facts.
 
     Args:
         start: the student's start model, as a recipe names it.
         collection: name of the collection.
-        labels: the label folder.
+        folders: the label folders.
 
     Raises:
-        LabelingError: there is no label folder.
+        LabelingError: one of them is no label folder.
         ModelError: the start model cannot be found.
     """
-    manifest = load_manifest(labels)
     data: dict[str, Any] = {"collection": collection}
-    counts = manifest.get("counts")
-    if isinstance(counts, Mapping):
-        data["label folder"] = ", ".join(f"{value} {name}" for name, value in counts.items())
-    digest = manifest["teacher"]
-    description = manifest["teachers"].get(digest, {})
-    teacher = {"hash of the teacher's description": digest} | {name: _short(description[name]) for name in description}
+    teachers: dict[str, dict[str, Any]] = {}
+    for number, manifest in enumerate(map(load_manifest, folders), 1):
+        counts = manifest.get("counts")
+        if isinstance(counts, Mapping):
+            data[_numbered("label folder", number, folders)] = _counted(counts)
+        teachers.setdefault(manifest["teacher"], manifest["teachers"].get(manifest["teacher"], {}))
+    teacher = {
+        _numbered(name, number, teachers): value
+        for number, (digest, description) in enumerate(teachers.items(), 1)
+        for name, value in _told_teacher(digest, description).items()
+    }
     reference = ModelReference.parse(start)
     at_path = Path(start).expanduser().exists()
     base = Path(start).name if at_path else start
     hub_id = reference.location if reference.on_hub else None
     version = reference.revision if reference.on_hub else reference.version
     return Origin(base, told_licence(reference), data, teacher, hub_id=hub_id, version=version)
+
+
+def _numbered(name: str, number: int, of: Sized) -> str:
+    return name if len(of) == 1 else f"{name} ({number} of {len(of)})"
+
+
+def _counted(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{value} {name}" for name, value in counts.items())
+
+
+def _told_teacher(digest: str, description: Mapping[str, Any]) -> dict[str, str]:
+    return {"hash of the teacher's description": digest} | {name: _short(description[name]) for name in description}
 
 
 def _short(value: Any) -> str:

@@ -61,7 +61,7 @@ def lists_to_learn(collection: Collection, labels: Path, lists: int, documents: 
         documents: of a list, `RANDOM` of other queries among them.
         judged: a split: only lists of queries that it judges, whose answer the collection holds; None: all.
     """
-    whole = training_lists(collection, labels, ListSection(random=RANDOM))
+    whole = training_lists(collection, [labels], ListSection(random=RANDOM))
     if judged is not None:
         known = collection.split(judged)
         whole = whole.select([place for place, query_id in enumerate(whole["query_id"]) if query_id in known])

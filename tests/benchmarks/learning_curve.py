@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from transformers.utils import logging
 
 from distill.collections.beir import read_beir
 from distill.collections.collection import Collection
 from distill.collections.trec import ranking, read_run
 from distill.models import ModelReference
+from distill.recipe import ListSection
+from distill.stages.labels import training_lists
 from distill.stages.rankers import rerank
 from students.encoder import EncoderSettings
 from students.losses import LossName
@@ -39,6 +41,7 @@ def main(
     gold_split: str = "train",
     split: Annotated[str, typer.Option(help="split that is measured")] = "test",
     judged: Annotated[str | None, typer.Option(help="learn from lists of this split's queries alone")] = None,
+    also: Annotated[list[Path] | None, typer.Option(help="label folder that every training learns too, uncut")] = None,
     start: str = BI_ENCODER,
     sizes: Annotated[list[int] | None, typer.Option("--size", help="numbers of lists")] = None,
     documents: Annotated[int, typer.Option(help="documents of a list, two of other queries among them")] = 10,
@@ -61,11 +64,17 @@ def main(
     )  # fmt: skip
     measured = {name: list(lists.run) for name, lists in held.items()}
     check_sizes(
-        out, {**settings.model_dump(), "start": start, "documents": documents, "judged": judged, "measured": measured}
-    )
-    trainings = {
-        f"{min(size, len(whole))} lists": whole.select(range(min(size, len(whole)))) for size in sizes or SIZES
-    }
+        out,
+        {
+            **settings.model_dump(), "start": start, "documents": documents, "judged": judged, "measured": measured,
+            "also": [str(folder) for folder in also or ()],
+        },
+    )  # fmt: skip
+    beside = [training_lists(loaded, also, ListSection(random=RANDOM))] if also else []
+    trainings = {}
+    for size in sizes or SIZES:
+        lists = concatenate_datasets([whole.select(range(min(size, len(whole)))), *beside])
+        trainings[f"{len(lists)} lists"] = lists
     if gold_run is not None:
         gold = gold_lists(loaded, gold_run, gold_split, documents, seed)
         trainings[f"gold, {len(gold)} lists"] = gold

@@ -80,7 +80,7 @@ def test_students_leave_unsure_lists_out(distill, house, beir_folder, tmp_path):
     confidences = {row["query_id"]: row["confidence"] for row in rows}
     least = sorted(confidences.values())[4]
     kept = training_lists(
-        read_beir(beir_folder), tmp_path / "labels", ListSection(random=1, max_ranked=2, min_confidence=least)
+        read_beir(beir_folder), [tmp_path / "labels"], ListSection(random=1, max_ranked=2, min_confidence=least)
     )
     assert set(kept["query_id"]) == {query_id for query_id, known in confidences.items() if known >= least}
     for row in kept:

