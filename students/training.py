@@ -23,12 +23,14 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from students.dataset import training_lists, used_columns, with_scores
-from students.dev import DevEvaluator, DevList, check_dev
+from students.dev import DevEvaluator, DevList, check_dev, dev_ndcg
 from students.list_weights import with_weights
 from students.losses import SIZED_LOSSES, LossName
 from students.model_card import UNTOLD, CardFacts, Origin, card_body, card_metadata
 from students.passages import CONFIG_KEY, PassageSettings
 from students.saving import save_student
+from students.scoring import Reranker
+from students.soup import Outcome, average, finished_member, joined, keep_member
 from students.trainer import Progress, ProgressCallback, StudentTrainer
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,11 @@ class TrainingSettings(BaseModel):
         None, description="cut long documents into passages, the best of which counts; none: cut off at max_tokens"
     )
     seed: int = Field(0, description="seed of new weights, of the order of lists and of dropout")
+    soup: PositiveInt = Field(
+        1,
+        description="trainings whose weights are averaged, a uniform model soup: all begin with the same weights, each "
+        "has its own order of lists and dropout; so many times the training, nothing more in serving",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="arithmetic of the forward pass; auto is bf16 where the hardware multiplies it natively"
     )
@@ -119,6 +126,12 @@ class UntrainedStudent:
     objective: nn.Module
     finished_model: Callable[[], Any]
 
+    @property
+    def tokenizer(self) -> Any:
+        """Of the cross-encoder; to be asked before training, which may wrap it."""
+        cross_encoder: Any = self.objective.model
+        return cross_encoder.tokenizer
+
 
 def train_student(
     request: TrainingRequest, build: Callable[[], UntrainedStudent], defaults: Mapping[str, Any]
@@ -127,7 +140,7 @@ def train_student(
 
     Args:
         request: as handed to the student's own function.
-        build: makes the student; called once, under the settings' seed.
+        build: makes the student, under the settings' seed; called once, or for a soup once a training and once more.
         defaults: the student's own trainer arguments, under those of the settings.
     """
     begun = time.perf_counter()
@@ -137,39 +150,103 @@ def train_student(
     lists = with_weights(training_lists(request.dataset), settings.confidence_weight)
     dev = check_dev(request.dev)
     checkpoints = checkpoint_folder(request)
-    resumed = _last_whole_checkpoint(checkpoints)
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        student = build()
-    arguments = training_arguments(settings, defaults, checkpoints, measured=bool(dev))
-    trainer = _trainer(student.objective, lists, dev, arguments, _callbacks(request, measured=bool(dev)))
-    trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+    request = replace(request, dataset=lists, dev=dev)
+    train = _train_one if settings.soup == 1 else _train_soup
+    model, tokenizer, outcome = train(request, build, defaults, checkpoints)
     report = TrainingReport(
         folder=out,
         lists=len(lists),
         pairs=sum(len(labels) for labels in lists["labels"]),
-        steps=trainer.state.global_step,
+        steps=outcome.steps,
         seconds=time.perf_counter() - begun,
-        dev_ndcg=trainer.state.best_metric,
-        best_step=trainer.state.best_global_step,
-        resumed_from=None if resumed is None else _step(resumed),
-        history=trainer.state.log_history,
+        dev_ndcg=outcome.dev_ndcg,
+        best_step=outcome.best_step,
+        resumed_from=outcome.resumed_from,
+        history=outcome.history,
     )
-    if trainer.is_world_process_zero():
+    if PartialState().is_main_process:
         facts = _card_facts(request, report, dev)
         body, metadata = card_body(request.origin, facts), card_metadata(request.origin, facts)
-        save_student(student.finished_model(), trainer.model.tokenizer, out, body, metadata)
+        save_student(model, tokenizer, out, body, metadata)
         _keep_traces(checkpoints, out)
         shutil.rmtree(checkpoints)
-    trainer.accelerator.wait_for_everyone()
+    PartialState().wait_for_everyone()
     return report
+
+
+def _train_one(
+    request: TrainingRequest, build: Callable[[], UntrainedStudent], defaults: Mapping[str, Any], folder: Path
+) -> tuple[Any, Any, Outcome]:
+    """The trained classifier, its tokenizer and what the training did."""
+    student = _new_student(request, build)
+    tokenizer = student.tokenizer
+    outcome = _train(request, student, defaults, folder)
+    return student.finished_model(), tokenizer, outcome
+
+
+def _train_soup(
+    request: TrainingRequest, build: Callable[[], UntrainedStudent], defaults: Mapping[str, Any], folder: Path
+) -> tuple[Any, Any, Outcome]:
+    """Likewise of the mean of several trainings, which begin with the same weights and differ in the order of lists."""
+    members = [folder / f"member-{number}" for number in range(request.settings.soup)]
+    outcomes = []
+    for number, member in enumerate(members):
+        stood = finished_member(member)
+        if stood is None:
+            student = _new_student(request, build)
+            outcome = _train(_of_member(request, number), student, defaults, member)
+            if PartialState().is_main_process:
+                keep_member(student.finished_model(), outcome, member)
+            PartialState().wait_for_everyone()
+        outcomes.append(outcome if stood is None else replace(stood, resumed_from=stood.steps))
+    student = _new_student(request, build)
+    model = student.finished_model()
+    average(model, members)
+    dev = dev_ndcg(Reranker(model, student.tokenizer), request.dev) if request.dev else None
+    return model, student.tokenizer, joined(outcomes, dev)
+
+
+def _of_member(request: TrainingRequest, number: int) -> TrainingRequest:
+    """The request with the member's own seed, and progress that counts all members."""
+    settings, on_progress = request.settings, request.on_progress
+
+    def counted(step: int, steps: int, logs: Mapping[str, float]) -> None:
+        if on_progress is not None:
+            on_progress(number * steps + step, settings.soup * steps, logs)
+
+    own = settings.model_copy(update={"seed": settings.seed + number})
+    return replace(request, settings=own, on_progress=counted)
+
+
+def _new_student(request: TrainingRequest, build: Callable[[], UntrainedStudent]) -> UntrainedStudent:
+    with torch.random.fork_rng():
+        torch.manual_seed(request.settings.seed)
+        return build()
+
+
+def _train(request: TrainingRequest, student: UntrainedStudent, defaults: Mapping[str, Any], folder: Path) -> Outcome:
+    """Train the student where it stands, from the folder's last checkpoint if there is one."""
+    measured = bool(request.dev)
+    resumed = _last_whole_checkpoint(folder)
+    arguments = training_arguments(request.settings, defaults, folder, measured)
+    trainer = _trainer(student.objective, request.dataset, request.dev, arguments, _callbacks(request, measured))
+    trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+    state = trainer.state
+    return Outcome(
+        steps=state.global_step,
+        dev_ndcg=state.best_metric,
+        best_step=state.best_global_step,
+        resumed_from=None if resumed is None else _step(resumed),
+        history=state.log_history,
+    )
 
 
 def _keep_traces(checkpoints: Path, out: Path) -> None:
     # TensorBoard writes beside the checkpoints, which go; in the student's folder, `runs` is where the hub looks for it
-    traces = checkpoints / "runs"
-    if traces.exists():
-        traces.rename(out / "runs")
+    for traces in list(checkpoints.rglob("runs")):
+        kept = out / "runs" / traces.parent.relative_to(checkpoints)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        traces.rename(kept)
 
 
 def as_cross_encoder(model: Any, tokenizer: Any, passages: PassageSettings | None = None) -> CrossEncoder:

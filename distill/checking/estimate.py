@@ -126,6 +126,8 @@ def _student_steps(
     pairs = recipe.first_stage.candidates + recipe.labels.random
     each = load.pair_tokens(section.max_tokens)
     lists, shown = _lists_trained_on(section, load.label)
+    if section.soup > 1:
+        lists, shown = None if lists is None else lists * section.soup, f"{section.soup} trainings x {shown}"
     arithmetic = f"{shown} x {pairs} pairs x {each:.0f} tokens"
     passes = _TRAINED_BY_LORA if isinstance(section, DecoderSection) else _TRAINED_IN_FULL
     return [Step(name, arithmetic, "train", None if lists is None else lists * pairs * each, parameters, passes)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.collections.files import whole_file
+from students.soup import SOUP_DEV
 
 CURVES = "curves.png"
 HISTORY = "history.json"
@@ -26,7 +27,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     Args:
         history: what the trainer logged, as a student's report has it; entries without a step are left out.
     """
-    named = [_LOSS, *sorted(_parts(history)), _DEV]
+    named = [_LOSS, *sorted(_parts(history)), _DEV, SOUP_DEV]
     found: dict[str, Points] = {
         name: sorted((int(entry["step"]), float(entry[name])) for entry in history if {"step", name} <= entry.keys())
         for name in named
@@ -37,12 +38,14 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
 def write_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path, measured: str = "dev nDCG@10") -> None:
     """Write the curves as a PNG: losses above, dev nDCG@10 with its best step below; what was not logged is left out.
 
-    A picture that stands at ``path`` is replaced, but only once the new one is whole. ``measured`` is what the lower
-    panel is called: where a teacher's labels stood in for judgments, it must say so.
+    Of a soup the trainings stand one behind the other, and dev nDCG@10 of their mean is a star at the end. A picture
+    that stands at ``path`` is replaced, but only once the new one is whole. ``measured`` is what the lower panel is
+    called: where a teacher's labels stood in for judgments, it must say so.
     """
     from matplotlib.figure import Figure
 
     drawn = curves(history)
+    soup = drawn.pop(SOUP_DEV, [])
     losses = {name: points for name, points in drawn.items() if name != _DEV}
     panels = [panel for panel in (losses, {_DEV: drawn[_DEV]} if _DEV in drawn else {}) if panel]
     figure = Figure(figsize=(7, 2.6 * max(1, len(panels)) + 0.4), layout="constrained")
@@ -55,7 +58,11 @@ def write_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path, m
         if _DEV in panel:
             best_step, best = max(panel[_DEV], key=lambda point: point[1])
             axis.axvline(best_step, color="grey", linestyle=":")
-            axis.set(ylabel="\n".join(textwrap.wrap(measured, 36)), title=f"best {best:.3f} at step {best_step}")
+            title = f"best {best:.3f} at step {best_step}"
+            for step, averaged in soup:
+                axis.plot(step, averaged, marker="*", markersize=12, color="black")
+                title += f"; of the averaged weights {averaged:.3f} (star)"
+            axis.set(ylabel="\n".join(textwrap.wrap(measured, 36)), title=title)
         else:
             axis.set(ylabel="loss")
             axis.legend()

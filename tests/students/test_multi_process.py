@@ -48,3 +48,8 @@ def test_two_processes_train_as_one_and_agree_on_the_term_control_layer(start, l
     for name, weight in alone.items():
         assert torch.equal(one[name], two[name]), name
         torch.testing.assert_close(one[name], weight, msg=lambda text, name=name: f"{name}: {text}")
+    # of both the soup of two trainings is saved, whose first ends with the weights above
+    saved, single = (load_file(tmp_path / name / "student" / "model.safetensors") for name in ("two", "one"))
+    torch.testing.assert_close(saved, single)
+    (name,) = (name for name in alone if name.endswith("classifier.weight") and name.startswith("model."))
+    assert not torch.equal(saved["classifier.weight"], alone[name])

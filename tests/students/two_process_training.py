@@ -1,4 +1,4 @@
-"""What each process of test_multi_process.py runs: one training of a few steps, its own copy of all weights saved."""
+"""What each process of test_multi_process.py runs: a soup of two short trainings, its own copy of the first's saved."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from students.training import TrainingRequest, UntrainedStudent, train_student
 
 
 def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: int) -> None:
-    """Train on the lists and save the weights that this process ends with, the term control layer's among them."""
+    """Train twice on the lists and save the weights that the first training ends with, the term control layer's too."""
     objectives = []
 
     def build() -> UntrainedStudent:
@@ -30,7 +30,7 @@ def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: in
         layer = TermControlLayer(32, 4, 64, dropout=0.0)
         selection = TermMatcher(model.tokenizer, "english")
         objectives.append(TermControlObjective(model, ranknet, layer, 0.5, selection, pass_tokens=20))
-        return UntrainedStudent(objectives[0], lambda: model.transformers_model)
+        return UntrainedStudent(objectives[-1], lambda: model.transformers_model)
 
     trainer = {
         "per_device_train_batch_size": batch_size,
@@ -41,7 +41,7 @@ def main(start: str, lists: str, folder: Path, batch_size: int, accumulation: in
         "learning_rate": 0.2,
         "use_cpu": True,
     }
-    settings = EncoderSettings(precision="fp32", trainer=trainer)
+    settings = EncoderSettings(precision="fp32", trainer=trainer, soup=2)
     train_student(TrainingRequest(start, Dataset.from_json(lists), [], settings, folder / "student", None), build, {})
     rank = PartialState().process_index
     weights = {name.replace("model.module.", "model."): value for name, value in objectives[0].state_dict().items()}

@@ -69,6 +69,16 @@ def test_work_by_hand():
     assert sizes == {"teacher": 2e9, "encoder": 110e6 * 16, "decoder": (600e6 - 400e6 * 15 / 20) * 4}
 
 
+def test_a_soup_costs_its_trainings():
+    one, three = (
+        {step.name: step for step in steps(recipe, workload(recipe), STUDENTS)}
+        for recipe in (load_recipe("gpu-8b", ["collection.path=nowhere", *more]) for more in ([], ["encoder.soup=3"]))
+    )
+    assert three["encoder"].tokens == 3 * one["encoder"].tokens
+    assert three["encoder"].arithmetic == f"3 trainings x {one['encoder'].arithmetic}"
+    assert three["decoder"] == one["decoder"]
+
+
 def test_judges_share_the_labelling():
     places = ["collection.path=nowhere", "labels.engine.judges=4"]
     alone, shared = (

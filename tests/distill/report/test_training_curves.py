@@ -37,6 +37,15 @@ def test_the_picture_has_a_panel_more_with_dev_lists(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["both.png", "loss.png", "nothing.png"]
 
 
+def test_the_averaged_weights_of_a_soup_are_a_point_of_their_own(tmp_path):
+    history = [*HISTORY, {"step": 40, "soup_dev_ndcg": 0.64}]
+    assert curves(history) == curves(HISTORY) | {"soup_dev_ndcg": [(40, 0.64)]}
+    write_curves(HISTORY, "one", tmp_path / "one.png")
+    write_curves(history, "one", tmp_path / "soup.png")
+    assert size(tmp_path / "one.png") == size(tmp_path / "soup.png")
+    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "soup.png").read_bytes()
+
+
 def test_the_history_stands_beside_the_picture(tmp_path):
     write_history(HISTORY, tmp_path)
     assert json.loads((tmp_path / "history.json").read_text()) == HISTORY
