@@ -50,6 +50,7 @@ def main(
     term_control_weight: float = 0.5,
     epochs: int = 2,
     seed: int = 0,
+    soup: Annotated[int, typer.Option(help="trainings whose weights are averaged")] = 1,
     max_tokens: int = 128,
 ) -> None:
     """Train on each number of lists and print the figures, each with its difference from the bi-encoder."""
@@ -59,7 +60,7 @@ def main(
     whole = lists_to_learn(loaded, labels, ALL, documents, judged)
     held = {run.stem: held_lists(loaded, run, split, candidates, None) for run in runs}
     settings = EncoderSettings(
-        seed=seed, max_tokens=max_tokens, loss=loss, term_control_weight=term_control_weight,
+        seed=seed, soup=soup, max_tokens=max_tokens, loss=loss, term_control_weight=term_control_weight,
         trainer={"num_train_epochs": epochs},
     )  # fmt: skip
     measured = {name: list(lists.run) for name, lists in held.items()}
