@@ -28,11 +28,11 @@ from students.training import (
     Progress,
     TrainingReport,
     TrainingRequest,
-    TrainingSettings,
     UntrainedStudent,
     as_cross_encoder,
     train_student,
 )
+from students.training_settings import TrainingSettings
 from students.vocabulary_head import VocabularyHead, reads_ahead
 
 TRAINER_DEFAULTS: dict[str, Any] = {

@@ -21,11 +21,11 @@ from students.training import (
     Progress,
     TrainingReport,
     TrainingRequest,
-    TrainingSettings,
     UntrainedStudent,
     as_cross_encoder,
     train_student,
 )
+from students.training_settings import TrainingSettings
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "learning_rate": 2e-4,

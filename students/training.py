@@ -1,4 +1,4 @@
-"""What training shares between the two students: trainer, arguments, checkpoints, resuming and the report."""
+"""What training shares between the two students: trainer, soup, checkpoints, resuming and the report."""
 
 import hashlib
 import json
@@ -6,15 +6,14 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self
+from typing import Any
 
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 from safetensors.torch import save_model
 from sentence_transformers import CrossEncoder, CrossEncoderTrainingArguments
 from torch import nn
@@ -25,70 +24,18 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 from students.dataset import training_lists, used_columns, with_scores
 from students.dev import DevEvaluator, DevList, check_dev, dev_ndcg
 from students.list_weights import with_weights
-from students.losses import SIZED_LOSSES, LossName
+from students.losses import SIZED_LOSSES
 from students.model_card import UNTOLD, CardFacts, Origin, card_body, card_metadata
 from students.passages import CONFIG_KEY, PassageSettings
 from students.saving import save_student
 from students.scoring import Reranker
 from students.soup import Outcome, average, finished_member, joined, keep_member
 from students.trainer import Progress, ProgressCallback, StudentTrainer
+from students.training_settings import TrainingSettings, training_arguments
 
 logger = logging.getLogger(__name__)
 
 IDENTITY_FILE = "training.json"
-
-
-class TrainingSettings(BaseModel):
-    """What both students are trained with."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    # 300 lists of ten of WikiQA: nDCG@10 .790 against .767 of RankNet, three seeds (docs/students.md)
-    loss: LossName = Field(
-        "margin_mse",
-        description="of a label list: ranknet, lambda and adr_mse learn the teacher's order, margin_mse and listnet "
-        "its scores, standardised for each query",
-    )
-    confidence_weight: bool = Field(
-        False, description="multiply each list's loss by its confidence, clipped to [0, 1] and 1 where unknown"
-    )
-    max_tokens: PositiveInt = Field(256, description="length to which a pair is cut, special tokens included")
-    passages: PassageSettings | None = Field(
-        None, description="cut long documents into passages, the best of which counts; none: cut off at max_tokens"
-    )
-    seed: int = Field(0, description="seed of new weights, of the order of lists and of dropout")
-    soup: PositiveInt = Field(
-        1,
-        description="trainings whose weights are averaged, a uniform model soup: all begin with the same weights, each "
-        "has its own order of lists and dropout; so many times the training, nothing more in serving",
-    )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="arithmetic of the forward pass; auto is bf16 where the hardware multiplies it natively"
-    )
-    patience: PositiveInt | None = Field(
-        None, description="evaluations without a better dev nDCG@10 after which training stops; none never stops early"
-    )
-    trainer: dict[str, Any] = Field(
-        default_factory=dict, description="arguments of CrossEncoderTrainingArguments, over the student's own defaults"
-    )
-
-    @field_validator("trainer")
-    @classmethod
-    def _is_known_and_leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if unknown := value.keys() - {field.name for field in fields(CrossEncoderTrainingArguments)}:
-            raise ValueError(f"CrossEncoderTrainingArguments has no argument {min(unknown)!r}")
-        if taken := value.keys() & {"output_dir", "seed"}:
-            raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
-        return value
-
-    @model_validator(mode="after")
-    def _leaves_room_for_the_query(self) -> Self:
-        if self.passages is not None and self.passages.tokens >= self.max_tokens:
-            raise ValueError(
-                f"passages.tokens ({self.passages.tokens}) must be below max_tokens ({self.max_tokens}): a passage is "
-                "read together with the query"
-            )
-        return self
 
 
 @dataclass(frozen=True)
@@ -189,21 +136,31 @@ def _train_soup(
 ) -> tuple[Any, Any, Outcome]:
     """Likewise of the mean of several trainings, which begin with the same weights and differ in the order of lists."""
     members = [folder / f"member-{number}" for number in range(request.settings.soup)]
-    outcomes = []
-    for number, member in enumerate(members):
-        stood = finished_member(member)
-        if stood is None:
-            student = _new_student(request, build)
-            outcome = _train(_of_member(request, number), student, defaults, member)
-            if PartialState().is_main_process:
-                keep_member(student.finished_model(), outcome, member)
-            PartialState().wait_for_everyone()
-        outcomes.append(outcome if stood is None else replace(stood, resumed_from=stood.steps))
+    outcomes = [_train_member(request, build, defaults, member, number) for number, member in enumerate(members)]
     student = _new_student(request, build)
     model = student.finished_model()
     average(model, members)
     dev = dev_ndcg(Reranker(model, student.tokenizer), request.dev) if request.dev else None
     return model, student.tokenizer, joined(outcomes, dev)
+
+
+def _train_member(
+    request: TrainingRequest,
+    build: Callable[[], UntrainedStudent],
+    defaults: Mapping[str, Any],
+    folder: Path,
+    number: int,
+) -> Outcome:
+    """Train one of the soup and keep its weights in its folder, unless they stand there from before an interruption."""
+    stood = finished_member(folder)
+    if stood is not None:
+        return replace(stood, resumed_from=stood.steps)
+    student = _new_student(request, build)
+    outcome = _train(_of_member(request, number), student, defaults, folder)
+    if PartialState().is_main_process:
+        keep_member(student.finished_model(), outcome, folder)
+    PartialState().wait_for_everyone()
+    return outcome
 
 
 def _of_member(request: TrainingRequest, number: int) -> TrainingRequest:
@@ -298,47 +255,6 @@ def _callbacks(request: TrainingRequest, measured: bool) -> list[TrainerCallback
     if request.on_progress is not None:
         callbacks.append(ProgressCallback(request.on_progress))
     return callbacks
-
-
-def training_arguments(
-    settings: TrainingSettings, defaults: Mapping[str, Any], folder: Path, measured: bool
-) -> CrossEncoderTrainingArguments:
-    """The trainer's arguments: the student's defaults, over them the settings' own mapping.
-
-    Args:
-        settings: give seed, precision and the mapping.
-        defaults: what the student trains with unless told otherwise.
-        folder: where checkpoints go.
-        measured: whether there are dev lists, by which the best checkpoint is kept.
-    """
-    chosen = {
-        "eval_strategy": "epoch" if measured else "no",
-        "save_strategy": "epoch",
-        "save_total_limit": 1,
-        "load_best_model_at_end": measured,
-        "metric_for_best_model": "dev_ndcg",
-        "greater_is_better": True,
-        "logging_steps": 5,
-        "disable_tqdm": True,
-        "report_to": "none",
-        # without an accelerator the trainer must be told so before it takes bf16
-        "use_cpu": not torch.accelerator.is_available(),
-        "dataloader_pin_memory": torch.accelerator.is_available(),
-        # the library's features are no plain dict, in which torch looks for what was used: it would find nothing
-        "ddp_find_unused_parameters": False,
-        # lists differ in length, so processes need not have as many forward passes: none may wait for another's buffers
-        "ddp_broadcast_buffers": False,
-        "bf16": settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16()),
-    }
-    given = {**chosen, **defaults, **settings.trainer}
-    return CrossEncoderTrainingArguments(output_dir=str(folder), seed=settings.seed, **given)
-
-
-def _multiplies_bf16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # torch has no public question for either; on a processor with neither bf16 is slower than fp32
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def checkpoint_folder(request: TrainingRequest) -> Path:

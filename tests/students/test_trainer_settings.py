@@ -9,7 +9,7 @@ from transformers import modeling_utils
 
 from students.decoder import DecoderSettings, train_decoder
 from students.encoder import EncoderSettings, train_encoder
-from students.training import training_arguments
+from students.training_settings import training_arguments
 
 QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "logging_steps": 1}
 
