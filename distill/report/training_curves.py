@@ -58,11 +58,11 @@ def write_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path, m
         if _DEV in panel:
             best_step, best = max(panel[_DEV], key=lambda point: point[1])
             axis.axvline(best_step, color="grey", linestyle=":")
-            title = f"best {best:.3f} at step {best_step}"
+            told = f"best {best:.3f} at step {best_step}"
             for step, averaged in soup:
                 axis.plot(step, averaged, marker="*", markersize=12, color="black")
-                title += f"; of the averaged weights {averaged:.3f} (star)"
-            axis.set(ylabel="\n".join(textwrap.wrap(measured, 36)), title=title)
+                told += f"; of the averaged weights {averaged:.3f} (star)"
+            axis.set(ylabel="\n".join(textwrap.wrap(measured, 36)), title=told)
         else:
             axis.set(ylabel="loss")
             axis.legend()

@@ -46,6 +46,12 @@ def test_the_averaged_weights_of_a_soup_are_a_point_of_their_own(tmp_path):
     assert (tmp_path / "one.png").read_bytes() != (tmp_path / "soup.png").read_bytes()
 
 
+def test_the_picture_bears_its_title(tmp_path):
+    for title in ("one", "two"):
+        write_curves(HISTORY, title, tmp_path / f"{title}.png")
+    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "two.png").read_bytes()
+
+
 def test_the_history_stands_beside_the_picture(tmp_path):
     write_history(HISTORY, tmp_path)
     assert json.loads((tmp_path / "history.json").read_text()) == HISTORY
