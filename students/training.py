@@ -140,6 +140,8 @@ def _train_soup(
     student = _new_student(request, build)
     model = student.finished_model()
     average(model, members)
+    # the first process removes the members once it has saved: not before all have read them
+    PartialState().wait_for_everyone()
     dev = dev_ndcg(Reranker(model, student.tokenizer), request.dev) if request.dev else None
     return model, student.tokenizer, joined(outcomes, dev)
 
