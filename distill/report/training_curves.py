@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from distill.collections.files import whole_file
-from students.soup import SOUP_DEV
 
 CURVES = "curves.png"
 HISTORY = "history.json"
 
-_LOSS, _DEV = "loss", "eval_dev_ndcg"
+# the last is what a soup logs, see students/soup.py; importing it from there would load torch for a picture
+_LOSS, _DEV, _SOUP = "loss", "eval_dev_ndcg", "soup_dev_ndcg"
 _WHOLE = {_LOSS: "training loss", "base": "of the student's scores", "term_control": "of the term control layer's"}
 
 Points = list[tuple[int, float]]
@@ -27,7 +27,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     Args:
         history: what the trainer logged, as a student's report has it; entries without a step are left out.
     """
-    named = [_LOSS, *sorted(_parts(history)), _DEV, SOUP_DEV]
+    named = [_LOSS, *sorted(_parts(history)), _DEV, _SOUP]
     found: dict[str, Points] = {
         name: sorted((int(entry["step"]), float(entry[name])) for entry in history if {"step", name} <= entry.keys())
         for name in named
@@ -45,7 +45,7 @@ def write_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path, m
     from matplotlib.figure import Figure
 
     drawn = curves(history)
-    soup = drawn.pop(SOUP_DEV, [])
+    soup = drawn.pop(_SOUP, [])
     losses = {name: points for name, points in drawn.items() if name != _DEV}
     panels = [panel for panel in (losses, {_DEV: drawn[_DEV]} if _DEV in drawn else {}) if panel]
     figure = Figure(figsize=(7, 2.6 * max(1, len(panels)) + 0.4), layout="constrained")
