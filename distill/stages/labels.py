@@ -51,9 +51,13 @@ def training_lists(collection: Collection, folders: Sequence[Path], section: Lis
     one list, so that neither candidates nor teachers have to be the same.
 
     Raises:
-        DataError: no list of a folder is as sure as the section asks for.
+        DataError: no list of a folder is as sure as the section asks for, or a folder is named twice.
         LabelingError: a folder cannot be read, or holds labels of other texts.
     """
+    places = [folder.resolve() for folder in folders]
+    for number, folder in enumerate(folders):
+        if places[number] in places[:number]:
+            raise DataError(f"{folder}: this label folder is named twice; each of its lists would be learned twice")
     return concatenate_datasets([_lists_of(collection, folder, section) for folder in folders])
 
 

@@ -89,6 +89,17 @@ def test_a_student_learns_from_several_label_folders_and_names_each(
     assert card.count("- method: words") == 1
 
 
+def test_a_label_folder_that_is_named_twice_is_refused(distill, beir_folder, labels, encoder_folder, tmp_path):
+    again, out = labels / ".." / labels.name, tmp_path / "student"
+    code, _, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--labels", again, "--out", out,
+        "--start", encoder_folder,
+    )  # fmt: skip
+    assert code == 2
+    assert f"{again}: this label folder is named twice" in error
+    assert not out.exists()
+
+
 def test_two_teachers_of_one_student_are_told_apart(beir_folder, labels, tmp_path):
     collection = read_beir(beir_folder)
     ids, (query_id, query) = list(collection.documents)[:3], next(iter(collection.queries.items()))
