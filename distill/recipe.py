@@ -143,7 +143,9 @@ class ListSection(Section):
     """What students get of each label list."""
 
     random: NonNegativeInt = Field(2, description="documents of other queries added to each list, tied at the bottom")
-    max_ranked: PositiveInt | None = Field(None, description="the best so many ranked documents; none for all")
+    max_ranked: PositiveInt | None = Field(
+        None, description="so many ranked documents, evenly spaced from the best to the last; none for all"
+    )
     max_missing: NonNegativeInt | None = Field(None, description="so many missing documents, drawn; none for all")
     min_confidence: float | None = Field(
         None, ge=-1, le=1, description="lists below it are left out; known where the teacher read two orders"

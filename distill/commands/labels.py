@@ -69,7 +69,9 @@ def export(
     ] = None,
     positives: Annotated[int, typer.Option(min=1, help="the best so many ranked documents are positive")] = 1,
     random: Annotated[int, typer.Option(min=0, help="documents of other queries added to each list")] = 0,
-    max_ranked: Annotated[int | None, typer.Option(min=1, help="the best so many ranked documents of a list")] = None,
+    max_ranked: Annotated[
+        int | None, typer.Option(min=1, help="the best so many ranked documents of a list; a recipe spaces them evenly")
+    ] = None,
     max_missing: Annotated[int | None, typer.Option(min=0, help="so many missing documents of a list, drawn")] = None,
     max_rows: Annotated[int | None, typer.Option(min=1, help="pairs or triples of a list, drawn")] = None,
     seed: Annotated[int, typer.Option(help="of every draw")] = 0,

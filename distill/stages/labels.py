@@ -77,13 +77,21 @@ def _lists_of(collection: Collection, folder: Path, section: ListSection) -> Dat
 
 def _shortened(row: dict[str, Any], section: ListSection) -> dict[str, Any]:
     """The list with no more documents of each group than the section allows; its documents stand best first."""
-    ranked = [place for place, group in enumerate(row["groups"]) if group == "ranked"][: section.max_ranked]
+    ranked = [place for place, group in enumerate(row["groups"]) if group == "ranked"]
+    if section.max_ranked is not None and section.max_ranked < len(ranked):
+        # not the best so many: 300 lists of ten so cut taught a student less, nDCG@10 .761 against .789 (WikiQA)
+        ranked = evenly_spaced(ranked, section.max_ranked)
     missing = [place for place, group in enumerate(row["groups"]) if group == "missing"]
     if section.max_missing is not None and section.max_missing < len(missing):
         # drawn, as those at hand first would be the first stage's best every time
         missing = sorted(Random(row["query_id"]).sample(missing, section.max_missing))
     kept = [*ranked, *missing, *(place for place, group in enumerate(row["groups"]) if group == "random")]
     return {name: [value[place] for place in kept] if isinstance(value, list) else value for name, value in row.items()}
+
+
+def evenly_spaced(ranked: Sequence[int], count: int) -> list[int]:
+    """``count`` of the ranked, from the first to the last in steps as even as whole places allow; one is the first."""
+    return [ranked[round(step * (len(ranked) - 1) / max(count - 1, 1))] for step in range(count)]
 
 
 def candidate_lists(collection: Collection, run: Run) -> Iterator[CandidateList]:
