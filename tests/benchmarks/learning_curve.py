@@ -19,8 +19,6 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import Collection
 from distill.collections.trec import ranking, read_run
 from distill.models import ModelReference
-from distill.recipe import ListSection
-from distill.stages.labels import training_lists
 from distill.stages.rankers import rerank
 from students.encoder import EncoderSettings
 from students.losses import LossName
@@ -41,7 +39,7 @@ def main(
     gold_split: str = "train",
     split: Annotated[str, typer.Option(help="split that is measured")] = "test",
     judged: Annotated[str | None, typer.Option(help="learn from lists of this split's queries alone")] = None,
-    also: Annotated[list[Path] | None, typer.Option(help="label folder that every training learns too, uncut")] = None,
+    also: Annotated[list[Path] | None, typer.Option(help="another teacher's labels, learned beside")] = None,
     start: str = BI_ENCODER,
     sizes: Annotated[list[int] | None, typer.Option("--size", help="numbers of lists")] = None,
     documents: Annotated[int, typer.Option(help="documents of a list, two of other queries among them")] = 10,
@@ -71,10 +69,10 @@ def main(
             "also": [str(folder) for folder in also or ()],
         },
     )  # fmt: skip
-    beside = [training_lists(loaded, also, ListSection(random=RANDOM))] if also else []
+    by_teacher = [whole, *(lists_to_learn(loaded, folder, ALL, documents, judged) for folder in also or ())]
     trainings = {}
     for size in sizes or SIZES:
-        lists = concatenate_datasets([whole.select(range(min(size, len(whole)))), *beside])
+        lists = concatenate_datasets([lists.select(range(min(size, len(lists)))) for lists in by_teacher])
         trainings[f"{len(lists)} lists"] = lists
     if gold_run is not None:
         gold = gold_lists(loaded, gold_run, gold_split, documents, seed)
