@@ -123,7 +123,9 @@ def _student_steps(
     parameters = None
     if facts is not None and facts.layer_parameters:
         parameters = facts.layer_parameters * _share_of_layers(section, facts)
-    pairs = recipe.first_stage.candidates + recipe.labels.random
+    # none of them missing: where some are, a shortened list is somewhat longer
+    ranked = min(recipe.first_stage.candidates, recipe.labels.max_ranked or recipe.first_stage.candidates)
+    pairs = ranked + recipe.labels.random
     each = load.pair_tokens(section.max_tokens)
     lists, shown = _lists_trained_on(section, load.label)
     if section.soup > 1:

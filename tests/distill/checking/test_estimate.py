@@ -79,6 +79,18 @@ def test_a_soup_costs_its_trainings():
     assert three["decoder"] == one["decoder"]
 
 
+@pytest.mark.parametrize(("most", "pairs"), [(8, 10), (40, 42), (100, 42)])
+def test_shortened_lists_cost_what_is_left_of_them(most, pairs):
+    places = ["collection.path=nowhere", f"labels.max_ranked={most}"]
+    whole, cut = (
+        {step.name: step for step in steps(recipe, workload(recipe), STUDENTS)}
+        for recipe in (load_recipe("gpu-8b", places[:1]), load_recipe("gpu-8b", places))
+    )
+    for name in ("encoder", "decoder"):
+        assert cut[name].tokens == pytest.approx(whole[name].tokens * pairs / 42)
+    assert f"x {pairs} pairs x" in cut["encoder"].arithmetic
+
+
 def test_judges_share_the_labelling():
     places = ["collection.path=nowhere", "labels.engine.judges=4"]
     alone, shared = (
