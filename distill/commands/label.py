@@ -46,6 +46,9 @@ def label(
     generate: Annotated[str | None, typer.Option(help="judge: a causal model that writes the order down")] = None,
     max_document_words: Annotated[int, typer.Option(help="words of a document that it reads", min=1)] = 100,
     cross_encoder: Annotated[str | None, typer.Option(help="judge: any cross-encoder with one output")] = None,
+    bi_encoder: Annotated[
+        str | None, typer.Option(help="judge: a sentence-transformers bi-encoder, for a student's first training")
+    ] = None,
     evidence: Annotated[bool, typer.Option(help="name the sentence that the teacher's heads looked at most")] = True,
     orders: Annotated[
         int | None, typer.Option(help="orders of the documents that are read; two give each list a confidence", min=1)
@@ -94,9 +97,9 @@ def label(
     for_flags = {
         "--collection": collection, "--run": run, "--queries": queries, "--candidates": candidates != CANDIDATES,
         "--pre-ranked": pre_ranked, "--bottom": bottom, "--teacher": teacher, "--method": method,
-        "--generate": generate, "--cross-encoder": cross_encoder, "--no-evidence": not evidence, "--orders": orders,
-        "--first-order": first_order, "--reasons": reasons, "--shard": shard, "--part-lists": part_lists != PART_LISTS,
-        "--retry-failed": retry_failed,
+        "--generate": generate, "--cross-encoder": cross_encoder, "--bi-encoder": bi_encoder,
+        "--no-evidence": not evidence, "--orders": orders, "--first-order": first_order, "--reasons": reasons,
+        "--shard": shard, "--part-lists": part_lists != PART_LISTS, "--retry-failed": retry_failed,
     }  # fmt: skip
     if recipe is not None:
         given = [name for name, value in for_flags.items() if value]
@@ -108,7 +111,7 @@ def label(
         raise typer.BadParameter("without a recipe, --collection and --run are needed")
     lists = _Lists(collection, run, queries, candidates, pre_ranked, bottom, shard)
     says = JudgeSection(evidence=evidence, orders=orders, reasons=reasons, reason_documents=reason_documents)
-    judge = _Judge(teacher, method, generate, max_document_words, cross_encoder, says, first_order)
+    judge = _Judge(teacher, method, generate, max_document_words, cross_encoder, bi_encoder, says, first_order)
     settings = JobSettings(part_lists=part_lists, retry_failed=retry_failed)
     _label_flags(lists, judge, out, _engine(LOCAL, said), settings, dry_run)
 
@@ -169,6 +172,7 @@ class _Judge:
     generate: str | None
     max_document_words: int
     cross_encoder: str | None
+    bi_encoder: str | None
     says: JudgeSection
     first_order: int
 
@@ -176,7 +180,10 @@ class _Judge:
         """What opens the judge."""
         from distill.stages.judge_sources import ModelSource, TeacherSource
 
-        named = {"--teacher": self.teacher, "--generate": self.generate, "--cross-encoder": self.cross_encoder}
+        named = {
+            "--teacher": self.teacher, "--generate": self.generate, "--cross-encoder": self.cross_encoder,
+            "--bi-encoder": self.bi_encoder,
+        }  # fmt: skip
         given = [name for name, value in named.items() if value is not None]
         if len(given) != 1:
             raise typer.BadParameter(f"one judge is needed: {', '.join(named)}; got {', '.join(given) or 'none'}")
@@ -188,6 +195,8 @@ class _Judge:
             )
         if self.generate is not None:
             return ModelSource("generative", self.generate, self.says, self.max_document_words)
+        if self.bi_encoder is not None:
+            return ModelSource("bi_encoder", self.bi_encoder, self.says, self.max_document_words)
         return ModelSource("cross_encoder", str(self.cross_encoder), self.says, self.max_document_words)
 
 

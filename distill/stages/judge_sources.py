@@ -11,7 +11,7 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
 from distill.recipe import DeviceMap, JudgeSection
-from distill.stages.judges import cross_encoder_description, cross_encoder_judge, generative_judge, with_reasons
+from distill.stages.judges import PairKind, generative_judge, pair_judge, pair_judge_description, with_reasons
 from distill.stages.teacher import Method, open_teacher, read_section
 from labeling.judge import Judge
 
@@ -107,13 +107,14 @@ class ModelSource:
     """Opens a judge that is a model and nothing else.
 
     Args:
-        kind: a causal model that writes the order down, or a cross-encoder, which sees no lists and so has no orders.
+        kind: a causal model that writes the order down, or a cross- or bi-encoder, which sees no lists and so has no
+            orders.
         model: as a recipe names models.
         says: what it says of a list beside the scores; evidence it has none.
         max_document_words: words of a document that the causal model reads.
     """
 
-    kind: Literal["generative", "cross_encoder"]
+    kind: Literal["generative"] | PairKind
     model: str
     says: JudgeSection
     max_document_words: int
@@ -132,7 +133,7 @@ class ModelSource:
         """The judge's description; no weights are loaded."""
         if self.kind == "generative" or self.says.reasons is not None:
             return self._opened(weights=False).describe()
-        return cross_encoder_description(self.model)
+        return pair_judge_description(self.kind, self.model)
 
     def open(self) -> Judge:
         """The judge, its model loaded."""
@@ -145,8 +146,8 @@ class ModelSource:
     def _opened(self, weights: bool) -> Judge:
         from teachers.generative import GenerativeSettings
 
-        if self.kind == "cross_encoder":
-            return _with_reasons(cross_encoder_judge(self.model), self.says, weights)
+        if self.kind != "generative":
+            return _with_reasons(pair_judge(self.kind, self.model), self.says, weights)
         settings = GenerativeSettings(max_document_words=self.max_document_words, orders=self.orders)
         return _with_reasons(generative_judge(self.model, settings, weights), self.says, weights)
 

@@ -1,15 +1,16 @@
-"""Judges that need no fit: a model that writes the order down, any cross-encoder; and reasons on top of a judge."""
+"""Judges that need no fit: a model that writes the order down, a cross- or bi-encoder; and reasons on top of one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from distill.errors import ModelError
 from distill.models import (
     ModelReference,
     causal_model_without_weights,
     load_causal_model,
+    load_config,
     load_tokenizer,
     runs_bf16_fast,
 )
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from teachers.reasons import ReasonedTeacher, ReasonSettings, Teacher
     from teachers.writer import Writer
 
+PairKind = Literal["cross_encoder", "bi_encoder"]
+"""Models that score a pair alone."""
+
+# ends of the architectures' names: of cross-encoders, and of models without any head
+_CLASSIFIER = "ForSequenceClassification"
+_HEADLESS = ("Model", "ForMaskedLM")
+
 
 class CrossEncoderScorer:
     """Any cross-encoder that sentence-transformers loads, scoring with raw logits in fp32.
@@ -28,13 +36,17 @@ class CrossEncoderScorer:
         reference: as a recipe names models.
 
     Raises:
-        ModelError: the model cannot be loaded, or has more than one output.
+        ModelError: the model cannot be loaded, has no ranking head, or more than one output.
     """
 
     def __init__(self, reference: ModelReference) -> None:
         from sentence_transformers import CrossEncoder
         from torch.nn import Identity
 
+        kind = (load_config(reference).architectures or [""])[0]
+        if kind.endswith(_HEADLESS):
+            # the library would give it a new head, and labels by chance
+            raise ModelError(f"model {reference.text!r} ({kind}) has no ranking head; --bi-encoder takes bi-encoders")
         try:
             self._model = CrossEncoder(reference.fetched(), activation_fn=Identity())
         except (OSError, ValueError) as error:
@@ -48,24 +60,51 @@ class CrossEncoderScorer:
         return [float(score) for score in scores]
 
 
-def cross_encoder_judge(reference_text: str) -> ScoreAdapter:
-    """A cross-encoder as a judge.
+class BiEncoderScorer:
+    """A sentence-transformers bi-encoder, scoring with cosines in fp32.
+
+    Args:
+        reference: as a recipe names models.
 
     Raises:
-        ModelError: it cannot be loaded.
+        ModelError: the model cannot be loaded, or is a cross-encoder.
     """
-    scorer = CrossEncoderScorer(ModelReference.parse(reference_text))
-    return ScoreAdapter(scorer, cross_encoder_description(reference_text))
+
+    def __init__(self, reference: ModelReference) -> None:
+        from students.bi_encoder import BiEncoder
+
+        kind = (load_config(reference).architectures or [""])[0]
+        if kind.endswith(_CLASSIFIER):
+            raise ModelError(f"model {reference.text!r} ({kind}) is a cross-encoder: --cross-encoder takes it")
+        try:
+            self._model = BiEncoder(reference.fetched())
+        except (OSError, ValueError) as error:
+            raise ModelError(f"model {reference.text!r}: {str(error).strip().splitlines()[0]}") from error
+
+    def score(self, query: str, documents: Sequence[str]) -> list[float]:
+        """The cosine of each document and the query, in the order given."""
+        return self._model.score_pairs(query, documents)
 
 
-def cross_encoder_description(reference_text: str) -> dict[str, Any]:
-    """What `cross_encoder_judge` says of itself; nothing is loaded.
+def pair_judge(kind: PairKind, reference_text: str) -> ScoreAdapter:
+    """A cross- or bi-encoder as a judge.
+
+    Raises:
+        ModelError: it cannot be loaded, or is of the other kind.
+    """
+    reference = ModelReference.parse(reference_text)
+    scorer = CrossEncoderScorer(reference) if kind == "cross_encoder" else BiEncoderScorer(reference)
+    return ScoreAdapter(scorer, pair_judge_description(kind, reference_text))
+
+
+def pair_judge_description(kind: PairKind, reference_text: str) -> dict[str, Any]:
+    """What `pair_judge` says of itself; nothing is loaded.
 
     Raises:
         ModelError: there is no such model.
     """
     model = ModelReference.parse(reference_text).identity
-    return {"teacher": {"method": "cross_encoder"}, "model": model, "dtype": "float32"}
+    return {"teacher": {"method": kind}, "model": model, "dtype": "float32"}
 
 
 def generative_judge(reference_text: str, settings: GenerativeSettings, weights: bool = True) -> GenerativeTeacher:

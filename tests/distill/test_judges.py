@@ -6,7 +6,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import ModelError
-from distill.stages.judges import cross_encoder_judge, generative_judge, with_reasons
+from distill.stages.judges import generative_judge, pair_judge, with_reasons
 from distill.stages.rankers import open_ranker
 from labeling.judge import read_judgments
 from teachers.generative import GenerativeSettings
@@ -32,7 +32,7 @@ def logits(folder):
 
 
 def test_a_cross_encoder_judges_by_its_raw_logits(classifier_folder):
-    judge = cross_encoder_judge(str(classifier_folder))
+    judge = pair_judge("cross_encoder", str(classifier_folder))
     answers = judge.judge(QUERY, DOCUMENTS)
     judgments = read_judgments(answers, ["a", "b", "c"], DOCUMENTS)
     assert [judgment.score for judgment in judgments] == pytest.approx(logits(classifier_folder), abs=1e-5)
@@ -43,7 +43,24 @@ def test_a_classifier_of_several_classes_is_no_judge(tmp_path, encoder_folder):
     AutoModelForSequenceClassification.from_pretrained(encoder_folder, num_labels=3).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(encoder_folder).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="gives 3 scores a pair; one is needed"):
-        cross_encoder_judge(str(tmp_path))
+        pair_judge("cross_encoder", str(tmp_path))
+
+
+def test_a_bi_encoder_judges_by_its_cosines(encoder_folder):
+    judge = pair_judge("bi_encoder", str(encoder_folder))
+    judgments = read_judgments(judge.judge(QUERY, DOCUMENTS), ["a", "b", "c"], DOCUMENTS)
+    vectors = SentenceTransformer(str(encoder_folder)).encode([QUERY, *DOCUMENTS])
+    cosines = torch.nn.functional.cosine_similarity(torch.tensor(vectors[1:]), torch.tensor(vectors[:1]))
+    assert [judgment.score for judgment in judgments] == pytest.approx(cosines.tolist(), abs=1e-5)
+    assert judge.describe()["teacher"] == {"method": "bi_encoder"}
+
+
+def test_a_model_of_the_other_kind_is_no_judge(classifier_folder, encoder_folder):
+    # sentence-transformers would give each a part that it has not learned, and labels by chance
+    with pytest.raises(ModelError, match=r"\(BertModel\) has no ranking head; --bi-encoder takes bi-encoders"):
+        pair_judge("cross_encoder", str(encoder_folder))
+    with pytest.raises(ModelError, match="is a cross-encoder: --cross-encoder takes it"):
+        pair_judge("bi_encoder", str(classifier_folder))
 
 
 def test_a_light_ranker_is_what_the_folder_holds(classifier_folder, encoder_folder):

@@ -133,6 +133,16 @@ def test_a_cross_encoder_labels_and_reasons_are_written(distill, house, encoder_
         assert (row["reason"] is not None) == (row["rank"] <= 2)
 
 
+def test_a_bi_encoder_labels_as_it_ranks(distill, house, encoder_folder, tmp_path):
+    rows = label(distill, house, tmp_path / "labels", "--bi-encoder", encoder_folder)
+    run = ("--collection", house[1][1], "--run", house[1][3])
+    assert distill("rank", encoder_folder, *run, "--out", tmp_path / "light.run")[0] == 0
+    light = read_run(tmp_path / "light.run")
+    assert rows
+    for row in rows:
+        assert row["score"] == pytest.approx(light[row["query_id"]][row["doc_id"]], abs=1e-5)
+
+
 def test_a_model_that_writes_no_order_fails_list_by_list_and_is_quoted(distill, house, causal_folder, tmp_path):
     # a random model writes words, hardly ever numbers
     code, shown, _ = distill("label", *house[1], "--generate", causal_folder, "--out", tmp_path / "labels")
