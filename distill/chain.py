@@ -46,6 +46,7 @@ class Stage:
 def stages_of(recipe: Recipe) -> list[Stage]:
     """The recipe's stages in order."""
     made_of = [recipe.collection, recipe.queries, steps.collection_source(recipe), *steps.other_roles(recipe)]
+    made_of += [steps.warm_queries(recipe)] if steps.warm_queries(recipe) else []
     stages = [Stage("collection", made_of, (), steps.make_collection)]
     ranked: tuple[str, ...] = ("collection",)
     if recipe.ranks_first:
@@ -75,8 +76,14 @@ def _taught(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
         learned, measured = (*learned, "held_out"), (*measured, "held_out")
     listed = recipe.labels.model_dump(mode="json", exclude={"engine"})
     for name, section in recipe.students().items():
-        of_student = [section, steps.model_version(section.start), listed, depth]
-        stages.append(Stage(name, of_student, learned, steps.trainer(name), "steps"))
+        version = steps.model_version(section.start)
+        taught_by = learned
+        if section.warm_start is not None:
+            first = steps.warm_settings(section, section.warm_start)
+            warm = Stage(steps.warm_name(name), first, ranked, steps.warm_starter(name, section.warm_start), "steps")
+            stages.append(warm)
+            taught_by = (*learned, warm.name)
+        stages.append(Stage(name, [section, version, listed, depth], taught_by, steps.trainer(name), "steps"))
     stages.append(Stage("evaluation", _measured(recipe), measured, steps.evaluate, "lists", keep=True))
     for name in recipe.students():
         stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), exporting.exporter(name), "lists"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill import comparing
-from distill.artifacts import file_stamps
+from distill.artifacts import file_stamps, read_manifest
 from distill.collections.beir import read_beir, write_beir
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
@@ -20,9 +20,17 @@ from distill.evaluation.measures import candidate_recall
 from distill.first_stage import bm25_run
 from distill.models import ModelReference
 from distill.progress import Advance
-from distill.recipe import BeirCollection, DocstringCollection, LogCollection, Recipe
+from distill.recipe import (
+    BeirCollection,
+    DecoderSection,
+    DocstringCollection,
+    EncoderSection,
+    LogCollection,
+    Recipe,
+    WarmStart,
+)
 from distill.report.training_curves import CURVES, write_curves
-from distill.stages import evaluation, labels, rankers, students, teacher
+from distill.stages import evaluation, labels, rankers, students, teacher, warm_start
 from distill.stages.candidates import judgments_from, pre_ranked, top
 from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
 from distill.stages.judge_sources import TeacherSource
@@ -77,6 +85,16 @@ def heads_source(recipe: Recipe) -> list[Any]:
     """Stamps of the files that heads come from, where neither judgments nor a published set give them."""
     named = [recipe.taught.ranking, Path(recipe.taught.published) if recipe.taught.published else None]
     return [file_stamps(path) for path in named if path is not None and path.is_file()]
+
+
+def warm_name(student: str) -> str:
+    """Of the stage of a student's first training."""
+    return f"warm_start/{student}"
+
+
+def warm_queries(recipe: Recipe) -> int:
+    """Most queries that a student's first training takes; 0 where none has one."""
+    return max((section.warm_start.queries for section in recipe.students().values() if section.warm_start), default=0)
 
 
 def run_source(recipe: Recipe) -> Any:
@@ -154,14 +172,15 @@ def _plan(recipe: Recipe, collection: Collection) -> QueryPlan:
     if isinstance(recipe.collection, LogCollection):
         # the log was cut to its tail while it was read; the head of that tail is tail too
         roles = roles.model_copy(update={"tail": None})
-    return plan_queries(collection, roles, taught_by, recipe.held_out)
+    return plan_queries(collection, roles, taught_by, recipe.held_out, warm_queries(recipe))
 
 
 def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Rank every query of the plan by BM25, or take the user's run."""
     section, collection, queries = run.recipe.first_stage, run.collection, run.plan.all()
     if section.run is not None:
-        ranked = {q: scores for q, scores in read_run(section.run).items() if q in set(queries)}
+        wanted = set(queries)
+        ranked = {q: scores for q, scores in read_run(section.run).items() if q in wanted}
         check_run(ranked, collection, str(section.run))
     else:
         ranked = bm25_run(collection, queries, section.depth, section.bm25)
@@ -257,15 +276,44 @@ def _label(run: RecipeRun, lists: Run, folder: Path, advance: Advance) -> Facts:
     return {"counts": counts, "summary": summary}
 
 
+def warm_settings(student: EncoderSection | DecoderSection, section: WarmStart) -> list[Any]:
+    """What shapes a student's first training."""
+    models = [model_version(student.start), model_version(section.ranker)]
+    return [section.model_dump(mode="json"), warm_start.first_section(student).model_dump(mode="json"), *models]
+
+
+def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Advance], Facts]:
+    """The work of the first training of the student ``name``, which ``section`` describes."""
+
+    def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
+        student, scores = run.recipe.students()[name], folder / RUN
+        if not scores.exists():
+            lists = warm_start.lists_to_score(run.collection, run.first_stage, run.plan.warm_start, section)
+            write_run(rankers.rerank(section.ranker, run.collection, lists, advance), scores, tag=run.recipe.name)
+        learned = warm_start.scored_lists(run.collection, read_run(scores))
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        report = students.train_student(warm_start.first_section(student), learned, [], folder / MODEL, advance)
+        facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps}
+        shown = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps on the scores of {section.ranker}"
+        return {**facts, "summary": shown}
+
+    return train
+
+
 def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
     """The work of training the student ``name``."""
 
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         section = run.recipe.students()[name]
+        first = run.folder / warm_name(name)
         lists = labels.training_lists(run.collection, [run.folder / "labels" / LISTS], run.recipe.labels)
         dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), _dev_judgments(run))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         origin = student_origin(section.start, run.collection.name, [run.folder / "labels" / LISTS])
+        if section.warm_start is not None:
+            before = {"learned before": read_manifest(first)["summary"]}
+            origin = replace(origin, data={**origin.data, **before})
+            section = warm_start.after_warm_start(section, first / MODEL)
         by_labels = run.recipe.held_out is not None
         if by_labels:
             origin = replace(origin, dev_judgments=DEV_LABELS)

@@ -50,11 +50,7 @@ class TrainingSettings(BaseModel):
     @field_validator("trainer")
     @classmethod
     def _is_known_and_leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if unknown := value.keys() - {field.name for field in fields(CrossEncoderTrainingArguments)}:
-            raise ValueError(f"CrossEncoderTrainingArguments has no argument {min(unknown)!r}")
-        if taken := value.keys() & {"output_dir", "seed"}:
-            raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
-        return value
+        return known_arguments(value)
 
     @model_validator(mode="after")
     def _leaves_room_for_the_query(self) -> Self:
@@ -64,6 +60,19 @@ class TrainingSettings(BaseModel):
                 "read together with the query"
             )
         return self
+
+
+def known_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """The same arguments of CrossEncoderTrainingArguments, checked.
+
+    Raises:
+        ValueError: one is unknown, or set elsewhere.
+    """
+    if unknown := given.keys() - {field.name for field in fields(CrossEncoderTrainingArguments)}:
+        raise ValueError(f"CrossEncoderTrainingArguments has no argument {min(unknown)!r}")
+    if taken := given.keys() & {"output_dir", "seed"}:
+        raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
+    return given
 
 
 def training_arguments(

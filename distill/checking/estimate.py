@@ -10,6 +10,7 @@ from distill.checking.models import ModelFacts
 from distill.checking.rates import Hardware, Work
 from distill.checking.workload import Workload
 from distill.recipe import DecoderSection, EncoderSection, Recipe, TeacherSection
+from distill.stages.warm_start import first_section
 
 # a forward pass, and a backward pass of twice its work; with LoRA the weights' half of that falls away
 _TRAINED_IN_FULL, _TRAINED_BY_LORA = 3, 2
@@ -123,16 +124,26 @@ def _student_steps(
     parameters = None
     if facts is not None and facts.layer_parameters:
         parameters = facts.layer_parameters * _share_of_layers(section, facts)
+    each = load.pair_tokens(section.max_tokens)
+    passes = _TRAINED_BY_LORA if isinstance(section, DecoderSection) else _TRAINED_IN_FULL
+
+    def training(stage: str, lists: float | None, shown: str, pairs: int) -> Step:
+        tokens = None if lists is None else lists * pairs * each
+        return Step(stage, f"{shown} x {pairs} pairs x {each:.0f} tokens", "train", tokens, parameters, passes)
+
+    found = []
+    if section.warm_start is not None:
+        warm = section.warm_start
+        taken = warm.queries if load.warm_start is None else min(warm.queries, load.warm_start)
+        # the light ranker's own reading is small beside three or more passes of training
+        first = _lists_trained_on(first_section(section), taken)
+        found.append(training(f"warm_start/{name}", *first, warm.documents + warm.random))
     # none of them missing: where some are, a shortened list is somewhat longer
     ranked = min(recipe.first_stage.candidates, recipe.labels.max_ranked or recipe.first_stage.candidates)
-    pairs = ranked + recipe.labels.random
-    each = load.pair_tokens(section.max_tokens)
     lists, shown = _lists_trained_on(section, load.label)
     if section.soup > 1:
         lists, shown = None if lists is None else lists * section.soup, f"{section.soup} trainings x {shown}"
-    arithmetic = f"{shown} x {pairs} pairs x {each:.0f} tokens"
-    passes = _TRAINED_BY_LORA if isinstance(section, DecoderSection) else _TRAINED_IN_FULL
-    return [Step(name, arithmetic, "train", None if lists is None else lists * pairs * each, parameters, passes)]
+    return [*found, training(name, lists, shown, ranked + recipe.labels.random)]
 
 
 def _lists_trained_on(section: EncoderSection | DecoderSection, labelled: int | None) -> tuple[float | None, str]:

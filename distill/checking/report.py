@@ -27,7 +27,9 @@ _ROLES: dict[tuple[str, ...], Role] = {
     ("labels", "pre_ranker"): "ranker",
     ("labels", "reasons"): "writer",
     ("encoder", "start"): "encoder",
+    ("encoder", "warm_start", "ranker"): "ranker",
     ("decoder", "start"): "decoder",
+    ("decoder", "warm_start", "ranker"): "ranker",
 }
 
 

@@ -29,6 +29,7 @@ class Workload:
 
     Attributes:
         fit, label, dev, test: queries of each role; None where only the run will tell.
+        warm_start: queries that a first training may take; likewise.
         words: of a document that are read, on average or at most.
         tokens_per_word: assumed.
         counted: whether the figures come from the collection's files; else they are the recipe's limits.
@@ -38,6 +39,7 @@ class Workload:
     label: int | None
     dev: int | None
     test: int | None
+    warm_start: int | None
     words: float
     tokens_per_word: float
     counted: bool
@@ -65,14 +67,16 @@ def workload(recipe: Recipe) -> Workload:
     if isinstance(section, DocstringCollection):
         fit, label = _roles(recipe, section.train, section.unjudged)
         dev, test = _held_out(recipe, _limited(section.dev, roles.dev_limit), _limited(section.test, roles.test_limit))
-        return Workload(fit, label, dev, test, min(section.document_words, most), rate, False)
+        free = section.train + section.unjudged
+        return Workload(fit, label, dev, test, free, min(section.document_words, most), rate, False)
     if isinstance(section, BeirCollection) and section.path.is_dir():
         return _counted(recipe, section.path, most, rate)
     dev, test = _held_out(recipe, roles.dev_limit, roles.test_limit)
     words: float = most
     if isinstance(section, LogCollection) and section.corpus.exists():
         words = _mean_words(_corpus(section.corpus), most)
-    return Workload(roles.fit_limit if _is_fitted(recipe) else 0, roles.label_limit, dev, test, words, rate, False)
+    fitted_on = roles.fit_limit if _is_fitted(recipe) else 0
+    return Workload(fitted_on, roles.label_limit, dev, test, None, words, rate, False)
 
 
 def _counted(recipe: Recipe, folder: Path, most: int, rate: float) -> Workload:
@@ -81,11 +85,13 @@ def _counted(recipe: Recipe, folder: Path, most: int, rate: float) -> Workload:
     everyone = sum(1 for _ in numbered_lines(_packed_or_plain(folder, "queries.jsonl")))
     unjudged = everyone - len(set().union(*judged.values()))
     in_dev = _limited(len(judged.get(roles.dev_split or "", ())), roles.dev_limit)
-    dev, test = _held_out(recipe, in_dev, _limited(len(judged.get(roles.test_split, ())), roles.test_limit))
+    in_test = len(judged.get(roles.test_split, ()))
+    dev, test = _held_out(recipe, in_dev, _limited(in_test, roles.test_limit))
+    free = everyone - (in_dev + in_test if recipe.held_out is None else recipe.held_out.dev + recipe.held_out.test)
     if recipe.held_out is not None:
         unjudged = max(0, unjudged - recipe.held_out.dev - recipe.held_out.test)
     fit, label = _roles(recipe, len(judged.get(roles.fit_split, ())), unjudged)
-    return Workload(fit, label, dev, test, _mean_words(_corpus(folder), most), rate, True)
+    return Workload(fit, label, dev, test, free, _mean_words(_corpus(folder), most), rate, True)
 
 
 def _held_out(recipe: Recipe, dev: int | None, test: int | None) -> tuple[int | None, int | None]:

@@ -127,6 +127,11 @@ def _sections(
     if of_the_job := sections["labels"].model_fields_set - ListSection.model_fields.keys():
         message = f"{min(of_the_job)} is for the label job; accepted here are {', '.join(ListSection.model_fields)}"
         raise RecipeError.at("labels", message)
+    if sections[student].warm_start is not None:
+        message = (
+            "a recipe does both trainings; here label with `distill label --bi-encoder` and --start from a student"
+        )
+        raise RecipeError.at(f"{student}.warm_start", message)
     return sections[student], sections["labels"]
 
 

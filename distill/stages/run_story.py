@@ -15,7 +15,7 @@ from distill.report.training_curves import CURVES
 from distill.stages.comparison import beside_teacher_labels, dossier_of
 from distill.stages.finished_run import FinishedRun
 from distill.stages.teacher import STATIC_WEIGHTS
-from distill.steps import LISTS
+from distill.steps import LISTS, warm_name
 from labeling.formats import labels_run
 from labeling.summary import LabelSummary, summarize_labels
 from teachers.baselines import WeightedHeads
@@ -91,7 +91,8 @@ def tell(finished: FinishedRun) -> RunStory:
         LabelingError: its label folder cannot be read.
     """
     students = list(finished.recipe.students())
-    names = ["collection", "first_stage", "teacher", "pre_rank", "labels", "held_out", *students, "evaluation"]
+    trained = [stage for name in students for stage in (warm_name(name), name)]
+    names = ["collection", "first_stage", "teacher", "pre_rank", "labels", "held_out", *trained, "evaluation"]
     names.append(COMPARISON)
     manifests = {name: finished.manifest(name) for name in [*names, *(f"export/{name}" for name in students)]}
     return RunStory(

@@ -17,6 +17,8 @@ from students.encoder import EncoderSettings, train_encoder
 from students.model_card import UNTOLD, Origin
 from students.training import Progress, TrainingReport
 
+_NOT_OF_TRAINING = {"start", "warm_start"}
+
 
 def dev_lists(collection: Collection, run: Run, qrels: Qrels) -> list[DevList]:
     """The run's candidates with their judgments, in the form that training measures itself on."""
@@ -58,7 +60,7 @@ def train_student(
     def report(step: int, steps: int, _: object) -> None:
         on_progress(step, steps)
 
-    settings = section.model_dump(exclude={"start"})
+    settings = section.model_dump(exclude=_NOT_OF_TRAINING)
     if isinstance(section, EncoderSection):
         start = ModelReference.parse(section.start).fetched()
         return train_encoder(start, lists, dev, EncoderSettings(**settings), out, report, origin)
@@ -68,7 +70,7 @@ def train_student(
 def _train_decoder(
     section: DecoderSection, lists: Dataset, dev: list[DevList], out: Path, report: Progress, origin: Origin
 ) -> TrainingReport:
-    settings = DecoderSettings(**section.model_dump(exclude={"start"}))
+    settings = DecoderSettings(**section.model_dump(exclude=_NOT_OF_TRAINING))
     reference = ModelReference.parse(section.start)
     if reference.gguf_file is None:
         return train_decoder(reference.fetched(), lists, dev, settings, out, report, origin)

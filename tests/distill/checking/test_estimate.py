@@ -79,6 +79,16 @@ def test_a_soup_costs_its_trainings():
     assert three["decoder"] == one["decoder"]
 
 
+def test_a_warm_start_is_a_training_of_its_own():
+    changes = ["encoder.warm_start={ranker: any/model, queries: 500, trainer: {num_train_epochs: 2}}", "encoder.soup=3"]
+    recipe = load_recipe("gpu-8b", ["collection.path=nowhere", *changes])
+    load = workload(recipe)
+    warm = next(step for step in steps(recipe, load, STUDENTS) if step.name == "warm_start/encoder")
+    # 16 documents of the first stage's and 4 drawn ones, whatever the training on labels does
+    assert warm.tokens == pytest.approx(500 * 2 * 20 * load.pair_tokens(256))
+    assert warm.passes == 3
+
+
 @pytest.mark.parametrize(("most", "pairs"), [(8, 10), (40, 42), (100, 42)])
 def test_shortened_lists_cost_what_is_left_of_them(most, pairs):
     places = ["collection.path=nowhere", f"labels.max_ranked={most}"]

@@ -139,6 +139,7 @@ def test_a_student_of_a_pinned_hub_model_names_it(distill, beir_folder, labels, 
         (["--set", "encoder.trainer.epochs=1"], "CrossEncoderTrainingArguments has no argument 'epochs'"),
         (["--set", "encoder.max_tokens=8", "--passage-tokens", 9], "passages.tokens (9) must be below max_tokens (8)"),
         (["--set", "decoder.seed=1"], "decoder: this command reads encoder and labels of a recipe"),
+        (["--set", "encoder.warm_start={ranker: any}"], "a recipe does both trainings; here label with"),
         (["--set", "labels.orders=2"], "orders is for the label job; accepted here are random, max_ranked"),
     ],
 )

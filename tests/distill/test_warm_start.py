@@ -1,0 +1,125 @@
+"""A student's first training, on a light ranker's scores: what it reads, what it leaves, and what begins with it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import cos_sim
+
+from distill.checking.report import check_recipe
+from distill.checking.workload import workload
+from distill.collections.beir import read_beir
+from distill.collections.trec import read_run
+from distill.errors import RecipeError
+from distill.recipe import WarmStart
+from distill.recipe_file import load_recipe
+from distill.stages.roles import QueryPlan, plan_queries
+from distill.stages.warm_start import lists_to_score, scored_lists
+from tests.distill.test_pipeline import carry_out
+
+SECTION = WarmStart(ranker="any", documents=3, random=2)
+
+
+@pytest.fixture(scope="module")
+def settings(encoder_folder):
+    """Both students begin with a warm start, and then learn nothing: what they are is what it left."""
+    warm = f"{{ranker: {encoder_folder}, queries: 12, documents: 4, random: 2}}"
+    still = "{learning_rate: 0.0, num_train_epochs: 1}"
+    return [f"{name}.{key}={value}" for name in ("encoder", "decoder") for key, value in
+            (("warm_start", warm), ("trainer", still))]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def warmed(recipe_file, settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "warm"
+    carry_out(recipe_file, folder, *settings)
+    return folder
+
+
+def test_lists_reach_from_first_to_last_with_documents_of_the_whole_collection(beir_folder):
+    collection = read_beir(beir_folder)
+    run = {"q1": {f"d{place}": 9.0 - place for place in range(9)}, "q2": {"d5": 1.0}, "q3": {}}
+    lists = lists_to_score(collection, run, ["q1", "q2", "q3", "q4"], SECTION)
+    assert list(lists) == ["q1", "q2"]
+    # places 0, 4 and 8 of nine, and two that are drawn
+    assert list(lists["q1"])[:3] == ["d0", "d4", "d8"]
+    assert next(iter(lists["q2"])) == "d5"
+    assert all(set(row) <= set(collection.documents) for row in lists.values())
+    assert lists == lists_to_score(collection, run, ["q1", "q2"], SECTION)
+    one = SECTION.model_copy(update={"queries": 1, "random": 0})
+    assert lists_to_score(collection, run, ["q2", "q1"], one) == {"q2": {"d5": 0.0}}
+
+
+def test_scores_are_the_labels(beir_folder):
+    collection = read_beir(beir_folder)
+    (row,) = scored_lists(collection, {"q1": {"d1": 0.25, "d7": -0.5}})
+    assert row == {
+        "query": collection.query("q1"), "docs": [collection.text("d1"), collection.text("d7")], "labels": [0.25, -0.5],
+    }  # fmt: skip
+
+
+def test_no_query_that_chooses_or_measures_is_taken(beir_folder, recipe_file):
+    collection, roles = read_beir(beir_folder), load_recipe(str(recipe_file), []).queries
+    plan = plan_queries(collection, roles, warm_start=1_000)
+    # 48 queries, six of dev and ten of test; no judgment is asked for
+    assert len(plan.warm_start) == 32
+    assert not set(plan.warm_start) & {*plan.dev, *plan.test}
+    assert sorted(plan.all()) == sorted(collection.queries)
+    assert workload(load_recipe(str(recipe_file), [])).warm_start == 32
+    assert plan_queries(collection, roles).warm_start == []
+    assert len(plan_queries(collection, roles, warm_start=5).warm_start) == 5
+
+
+def test_the_first_training_learns_the_rankers_scores(warmed, beir_folder, encoder_folder):
+    scores, plan = read_run(warmed / "warm_start/encoder/first_stage.run"), warmed / "collection/queries.json"
+    assert sorted(scores) == sorted(QueryPlan.read(plan).warm_start)
+    assert len(scores) == 12
+    collection, ranker = read_beir(beir_folder), SentenceTransformer(str(encoder_folder))
+    query_id, row = next(iter(scores.items()))
+    vectors = ranker.encode([collection.query(query_id), *map(collection.text, row)])
+    assert list(row.values()) == pytest.approx(cos_sim(vectors[0], vectors[1:])[0].tolist(), abs=1e-5)
+    assert json.loads((warmed / "warm_start/encoder/manifest.json").read_text())["lists"] == 12
+
+
+@pytest.mark.parametrize("student", ["encoder", "decoder"])
+def test_the_student_begins_with_what_the_first_training_left(warmed, student):
+    first, left = (
+        load_file(warmed / place / "model/model.safetensors") for place in (f"warm_start/{student}", student)
+    )
+    assert first.keys() == left.keys()
+    for name, weights in first.items():
+        # the decoder's adapters, which learned nothing, are merged in between
+        torch.testing.assert_close(left[name], weights, atol=1e-6, rtol=0)
+    assert "scores of" in (warmed / student / "model/README.md").read_text()
+
+
+def test_a_first_training_changes_the_start(warmed, encoder_folder):
+    start = load_file(encoder_folder / "model.safetensors")
+    first = load_file(warmed / "warm_start/encoder/model/model.safetensors")
+    layers = {name.removeprefix("bert."): weights for name, weights in first.items()}
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert not torch.equal(layers[name], start[name])
+
+
+def test_settings_of_the_second_training_leave_the_first_alone(warmed, recipe_file, settings, tmp_path):
+    folder = Path(shutil.copytree(warmed, tmp_path / "copy"))
+    shown = carry_out(recipe_file, folder, *settings, "encoder.soup=2", "labels.random=1", "encoder.loss=listnet")
+    stands = [line.split()[0] for line in shown.splitlines() if " stands " in line]
+    assert {"warm_start/encoder", "warm_start/decoder", "labels"} <= set(stands)
+    assert not {"encoder", "decoder"} & set(stands)
+
+
+def test_a_decoder_that_is_to_answer_in_words_has_no_warm_start(recipe_file, settings):
+    with pytest.raises(RecipeError, match="warm_start leaves a re-ranker, without the language model's head"):
+        load_recipe(str(recipe_file), [*settings, "decoder.label_weight=0.1"])
+
+
+def test_a_ranker_that_is_not_there_is_found_before_the_run(recipe_file):
+    checked = check_recipe(str(recipe_file), ["encoder.warm_start.ranker=./nowhere"])
+    assert any(
+        problem.message.startswith("encoder.warm_start.ranker: model './nowhere'") for problem in checked.problems
+    )
