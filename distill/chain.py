@@ -46,7 +46,6 @@ class Stage:
 def stages_of(recipe: Recipe) -> list[Stage]:
     """The recipe's stages in order."""
     made_of = [recipe.collection, recipe.queries, steps.collection_source(recipe), *steps.other_roles(recipe)]
-    made_of += [steps.warm_queries(recipe)] if steps.warm_queries(recipe) else []
     stages = [Stage("collection", made_of, (), steps.make_collection)]
     ranked: tuple[str, ...] = ("collection",)
     if recipe.ranks_first:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -36,7 +36,7 @@ from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
 from distill.stages.judge_sources import TeacherSource
 from distill.stages.label_engines import open_engine
 from distill.stages.logged import make_logged
-from distill.stages.roles import QueryPlan, plan_comparison, plan_queries
+from distill.stages.roles import QueryPlan, free_queries, plan_comparison, plan_queries
 from distill.stages.student_origin import student_origin
 from labeling.formats import labels_run
 from labeling.job import JobSettings
@@ -90,11 +90,6 @@ def heads_source(recipe: Recipe) -> list[Any]:
 def warm_name(student: str) -> str:
     """Of the stage of a student's first training."""
     return f"warm_start/{student}"
-
-
-def warm_queries(recipe: Recipe) -> int:
-    """Most queries that a student's first training takes; 0 where none has one."""
-    return max((section.warm_start.queries for section in recipe.students().values() if section.warm_start), default=0)
 
 
 def run_source(recipe: Recipe) -> Any:
@@ -172,18 +167,13 @@ def _plan(recipe: Recipe, collection: Collection) -> QueryPlan:
     if isinstance(recipe.collection, LogCollection):
         # the log was cut to its tail while it was read; the head of that tail is tail too
         roles = roles.model_copy(update={"tail": None})
-    return plan_queries(collection, roles, taught_by, recipe.held_out, warm_queries(recipe))
+    return plan_queries(collection, roles, taught_by, recipe.held_out)
 
 
 def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Rank every query of the plan by BM25, or take the user's run."""
-    section, collection, queries = run.recipe.first_stage, run.collection, run.plan.all()
-    if section.run is not None:
-        wanted = set(queries)
-        ranked = {q: scores for q, scores in read_run(section.run).items() if q in wanted}
-        check_run(ranked, collection, str(section.run))
-    else:
-        ranked = bm25_run(collection, queries, section.depth, section.bm25)
+    section, collection = run.recipe.first_stage, run.collection
+    ranked = _ranked(run, run.plan.all())
     write_run(ranked, folder / RUN, tag=run.recipe.name)
     if run.recipe.held_out is not None:
         return {"queries": len(ranked), "summary": f"{len(ranked)} queries; without judgments recall is not known"}
@@ -195,6 +185,17 @@ def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     }
     shown = ", ".join(f"{value:.3f} at {depth}" for depth, value in recall.items())
     return {"queries": len(ranked), "recall": recall, "summary": f"{len(ranked)} queries; test recall {shown}"}
+
+
+def _ranked(run: RecipeRun, queries: Sequence[str]) -> Run:
+    """The queries' documents by BM25, or by the user's run."""
+    section = run.recipe.first_stage
+    if section.run is None:
+        return bm25_run(run.collection, queries, section.depth, section.bm25)
+    wanted = set(queries)
+    ranked = {query_id: scores for query_id, scores in read_run(section.run).items() if query_id in wanted}
+    check_run(ranked, run.collection, str(section.run))
+    return ranked
 
 
 def make_teacher(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
@@ -288,7 +289,8 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         student, scores = run.recipe.students()[name], folder / RUN
         if not scores.exists():
-            lists = warm_start.lists_to_score(run.collection, run.first_stage, run.plan.warm_start, section)
+            queries = free_queries(run.collection, run.recipe.queries, run.plan, section.queries)
+            lists = warm_start.lists_to_score(run.collection, _ranked(run, queries), section)
             write_run(rankers.rerank(section.ranker, run.collection, lists, advance), scores, tag=run.recipe.name)
         learned = warm_start.scored_lists(run.collection, read_run(scores))
         shutil.rmtree(folder / MODEL, ignore_errors=True)

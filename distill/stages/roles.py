@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from distill.collections.collection import Collection, DataError
@@ -16,17 +16,16 @@ from labeling.tail.queries import LoggedQuery, choose_tail_queries
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """Query ids by role; no id has two roles, but that those of ``warm_start`` may fit or be labelled too."""
+    """Query ids by role; no id has two roles."""
 
     fit: list[str]
     label: list[str]
     dev: list[str]
     test: list[str]
-    warm_start: list[str] = field(default_factory=list)
 
     def all(self) -> list[str]:
-        """Every query of the plan, once."""
-        return list(dict.fromkeys([*self.fit, *self.label, *self.dev, *self.test, *self.warm_start]))
+        """Every query of the plan."""
+        return [*self.fit, *self.label, *self.dev, *self.test]
 
     def write(self, path: Path) -> None:
         """Write the plan as JSON."""
@@ -43,7 +42,6 @@ def plan_queries(
     roles: QueryRoles,
     taught_by: Iterable[str] | None = None,
     held_out: HeldOut | None = None,
-    warm_start: int = 0,
 ) -> QueryPlan:
     """Give each query its role; the draws depend on the ids and the seed, not on the order of any file.
 
@@ -53,7 +51,6 @@ def plan_queries(
         taught_by: queries that may fit the teacher in place of the judged ones of the fitting split: those that a
             stronger ranker ranked, or none. They need no judgments.
         held_out: takes the dev and test queries from those without judgments, in place of two splits.
-        warm_start: most queries whose lists a light ranker scores; no judgment of them is read.
 
     Raises:
         DataError: a split is missing, one query is in two of the splits, or a role that is needed has no query.
@@ -77,9 +74,13 @@ def plan_queries(
         test, dev, unjudged = unjudged[: held_out.test], unjudged[held_out.test : both], unjudged[both:]
     label = {"judged": rest, "unjudged": unjudged, "both": [*rest, *unjudged]}[roles.label_from][: roles.label_limit]
     _refuse_empty(collection, {**({"fit": fit} if given else {}), "label": label, "test": test})
-    kept = reserved.union(dev, test)
-    free = (query_id for query_id in collection.queries if query_id not in kept)
-    return QueryPlan(fit, label, dev, test, _draw(free, roles.seed, warm_start))
+    return QueryPlan(fit, label, dev, test)
+
+
+def free_queries(collection: Collection, roles: QueryRoles, plan: QueryPlan, limit: int) -> list[str]:
+    """Queries that neither choose checkpoints nor measure, whatever else they do; drawn as roles are, and so many."""
+    kept = {*plan.dev, *plan.test, *collection.qrels.get(roles.test_split, {})}
+    return _draw((query_id for query_id in collection.queries if query_id not in kept), roles.seed, limit)
 
 
 def plan_comparison(collection: Collection, roles: QueryRoles) -> QueryPlan:

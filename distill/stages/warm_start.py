@@ -5,7 +5,6 @@ A cross-encoder's new head has to learn from nothing what a bi-encoder's cosine 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -17,15 +16,15 @@ from distill.recipe import DecoderSection, EncoderSection, WarmStart
 from distill.stages.labels import evenly_spaced
 
 
-def lists_to_score(collection: Collection, run: Run, query_ids: Iterable[str], section: WarmStart) -> Run:
-    """Of each query's list so many documents, evenly spaced, and so many of the whole collection, all with score 0.
+def lists_to_score(collection: Collection, run: Run, section: WarmStart) -> Run:
+    """So many documents of each of the run's lists, evenly spaced, and so many of the whole collection; all score 0.
 
     The draws depend on the query's id alone; queries without candidates are left out.
     """
     everything = list(collection.documents)
     lists: Run = {}
-    for query_id in list(query_ids)[: section.queries]:
-        ranked = ranking(run.get(query_id, {}))
+    for query_id, scores in run.items():
+        ranked = ranking(scores)
         if not ranked:
             continue
         places = evenly_spaced(range(len(ranked)), min(section.documents, len(ranked)))

@@ -17,7 +17,7 @@ from distill.collections.trec import read_run
 from distill.errors import RecipeError
 from distill.recipe import WarmStart
 from distill.recipe_file import load_recipe
-from distill.stages.roles import QueryPlan, plan_queries
+from distill.stages.roles import QueryPlan, free_queries, plan_queries
 from distill.stages.warm_start import lists_to_score, scored_lists
 from tests.distill.test_pipeline import carry_out
 
@@ -43,15 +43,15 @@ def warmed(recipe_file, settings, tmp_path_factory):
 def test_lists_reach_from_first_to_last_with_documents_of_the_whole_collection(beir_folder):
     collection = read_beir(beir_folder)
     run = {"q1": {f"d{place}": 9.0 - place for place in range(9)}, "q2": {"d5": 1.0}, "q3": {}}
-    lists = lists_to_score(collection, run, ["q1", "q2", "q3", "q4"], SECTION)
+    lists = lists_to_score(collection, run, SECTION)
     assert list(lists) == ["q1", "q2"]
     # places 0, 4 and 8 of nine, and two that are drawn
     assert list(lists["q1"])[:3] == ["d0", "d4", "d8"]
     assert next(iter(lists["q2"])) == "d5"
     assert all(set(row) <= set(collection.documents) for row in lists.values())
-    assert lists == lists_to_score(collection, run, ["q1", "q2"], SECTION)
-    one = SECTION.model_copy(update={"queries": 1, "random": 0})
-    assert lists_to_score(collection, run, ["q2", "q1"], one) == {"q2": {"d5": 0.0}}
+    assert lists_to_score(collection, dict(reversed(run.items())), SECTION) == lists
+    none = SECTION.model_copy(update={"random": 0})
+    assert lists_to_score(collection, {"q2": run["q2"]}, none) == {"q2": {"d5": 0.0}}
 
 
 def test_scores_are_the_labels(beir_folder):
@@ -64,20 +64,21 @@ def test_scores_are_the_labels(beir_folder):
 
 def test_no_query_that_chooses_or_measures_is_taken(beir_folder, recipe_file):
     collection, roles = read_beir(beir_folder), load_recipe(str(recipe_file), []).queries
-    plan = plan_queries(collection, roles, warm_start=1_000)
-    # 48 queries, six of dev and ten of test; no judgment is asked for
-    assert len(plan.warm_start) == 32
-    assert not set(plan.warm_start) & {*plan.dev, *plan.test}
-    assert sorted(plan.all()) == sorted(collection.queries)
+    few = roles.model_copy(update={"test_limit": 2, "fit_limit": 3, "label_limit": 3})
+    for given in (roles, few):
+        plan = plan_queries(collection, given)
+        free = free_queries(collection, given, plan, 1_000)
+        # 48 queries, six of dev and ten of test, whether or not all of them are measured on; fitted or not
+        assert len(free) == len(set(free)) == 32
+        assert not set(free) & {*plan.dev, *collection.split("test")}
+        assert free_queries(collection, given, plan, 5) == free[:5]
     assert workload(load_recipe(str(recipe_file), [])).warm_start == 32
-    assert plan_queries(collection, roles).warm_start == []
-    assert len(plan_queries(collection, roles, warm_start=5).warm_start) == 5
 
 
 def test_the_first_training_learns_the_rankers_scores(warmed, beir_folder, encoder_folder):
-    scores, plan = read_run(warmed / "warm_start/encoder/first_stage.run"), warmed / "collection/queries.json"
-    assert sorted(scores) == sorted(QueryPlan.read(plan).warm_start)
-    assert len(scores) == 12
+    scores = read_run(warmed / "warm_start/encoder/first_stage.run")
+    plan = QueryPlan.read(warmed / "collection/queries.json")
+    assert len(scores) == 12 and not scores.keys() & {*plan.dev, *plan.test}
     collection, ranker = read_beir(beir_folder), SentenceTransformer(str(encoder_folder))
     query_id, row = next(iter(scores.items()))
     vectors = ranker.encode([collection.query(query_id), *map(collection.text, row)])
@@ -111,6 +112,13 @@ def test_settings_of_the_second_training_leave_the_first_alone(warmed, recipe_fi
     stands = [line.split()[0] for line in shown.splitlines() if " stands " in line]
     assert {"warm_start/encoder", "warm_start/decoder", "labels"} <= set(stands)
     assert not {"encoder", "decoder"} & set(stands)
+
+
+def test_a_warm_start_that_is_added_labels_nothing_again(warmed, recipe_file, tmp_path):
+    folder = Path(shutil.copytree(warmed, tmp_path / "copy"))
+    shown = carry_out(recipe_file, folder, "encoder.warm_start=null")
+    stands = [line.split()[0] for line in shown.splitlines() if " stands " in line]
+    assert stands == ["collection", "first_stage", "teacher", "labels"]
 
 
 def test_a_decoder_that_is_to_answer_in_words_has_no_warm_start(recipe_file, settings):
