@@ -67,16 +67,21 @@ class _PlainLines:
 
 
 class _Pace:
-    """Rate and time left since the first unit was done: what came before it, such as loading a model, comes once."""
+    """Rate and time left since the first unit was done: what came before it, such as loading a model, comes once.
+
+    Where fewer are done than before, another part of the work has begun, with a rate of its own.
+    """
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
         self._first: tuple[int, float] | None = None
+        self._done = 0
 
     def read(self, done: int, to_do: int, now: float) -> tuple[str, str]:
         """Rate and time left as shown, both empty where nothing is known yet; ``done`` are the units done here."""
-        if self._first is None:
+        if self._first is None or done < self._done:
             self._first = (done, now)
+        self._done = done
         count, seconds = done - self._first[0], now - self._first[1]
         if count <= 0 or seconds <= 0:
             return "", ""

@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -291,7 +292,8 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
         if not scores.exists():
             queries = free_queries(run.collection, run.recipe.queries, run.plan, section.queries)
             lists = warm_start.lists_to_score(run.collection, _ranked(run, queries), section)
-            write_run(rankers.rerank(section.ranker, run.collection, lists, advance), scores, tag=run.recipe.name)
+            scoring = partial(advance, note="lists scored")
+            write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.name)
         learned = warm_start.scored_lists(run.collection, read_run(scores))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         report = students.train_student(warm_start.first_section(student), learned, [], folder / MODEL, advance)
