@@ -54,16 +54,12 @@ def after_warm_start(section: EncoderSection | DecoderSection, model: Path) -> E
 def first_section(section: EncoderSection | DecoderSection) -> EncoderSection | DecoderSection:
     """The student's settings in its first training: what they say of labels and of dev lists plays no part yet.
 
-    The scores are learned by MarginMSE, once, without term control or the decoder's other objectives.
+    The scores are learned by MarginMSE, once, without term control; a decoder with other objectives has no warm start.
     """
     given = section.warm_start.trainer if section.warm_start else {}
     changes = {
         "warm_start": None, "loss": "margin_mse", "confidence_weight": False, "soup": 1, "patience": None,
         "trainer": {"num_train_epochs": 1, **given},
     }  # fmt: skip
-    own = (
-        {"term_control_weight": 0.0}
-        if isinstance(section, EncoderSection)
-        else {"label_weight": 0.0, "reason_weight": 0.0}
-    )
+    own = {"term_control_weight": 0.0} if isinstance(section, EncoderSection) else {}
     return section.model_copy(update={**changes, **own})
