@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distill import comparing, exporting, steps
+from distill import comparing, exporting, steps, student_steps
 from distill.progress import Advance
 from distill.recipe import Recipe
 
@@ -73,19 +73,26 @@ def _taught(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
     if held_out is not None:
         stages.append(Stage("held_out", judged, (*ranked, "teacher"), steps.label_held_out, "lists", keep=True))
         learned, measured = (*learned, "held_out"), (*measured, "held_out")
-    listed = recipe.labels.model_dump(mode="json", exclude={"engine"})
-    for name, section in recipe.students().items():
-        version = steps.model_version(section.start)
-        taught_by = learned
-        if section.warm_start is not None:
-            first = steps.warm_settings(section, section.warm_start)
-            warm = Stage(steps.warm_name(name), first, ranked, steps.warm_starter(name, section.warm_start), "steps")
-            stages.append(warm)
-            taught_by = (*learned, warm.name)
-        stages.append(Stage(name, [section, version, listed, depth], taught_by, steps.trainer(name), "steps"))
+    stages.extend(_students(recipe, ranked, learned))
     stages.append(Stage("evaluation", _measured(recipe), measured, steps.evaluate, "lists", keep=True))
     for name in recipe.students():
         stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), exporting.exporter(name), "lists"))
+    return stages
+
+
+def _students(recipe: Recipe, ranked: tuple[str, ...], learned: tuple[str, ...]) -> list[Stage]:
+    """Each student's training, behind its first one if it has a warm start."""
+    listed = recipe.labels.model_dump(mode="json", exclude={"engine"})
+    stages = []
+    for name, section in recipe.students().items():
+        settings = [section, steps.model_version(section.start), listed, recipe.first_stage.candidates]
+        inputs = learned
+        if section.warm_start is not None:
+            first = student_steps.warm_settings(section, section.warm_start)
+            work = student_steps.warm_starter(name, section.warm_start)
+            stages.append(Stage(student_steps.warm_name(name), first, ranked, work))
+            inputs = (*learned, student_steps.warm_name(name))
+        stages.append(Stage(name, settings, inputs, student_steps.trainer(name)))
     return stages
 
 

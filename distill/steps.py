@@ -1,44 +1,35 @@
-"""What each stage of a recipe does in its folder: the glue between a recipe's run and the stages' plain functions."""
+"""What each stage of a recipe does in its folder: the glue between a recipe's run and the stages' plain functions.
+
+What trains the students is in `distill.student_steps`.
+"""
 
 from __future__ import annotations
 
 import platform
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill import comparing
-from distill.artifacts import file_stamps, read_manifest
+from distill.artifacts import file_stamps
 from distill.collections.beir import read_beir, write_beir
-from distill.collections.collection import Collection, DataError, Qrels, Run
+from distill.collections.collection import Collection, DataError, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import candidate_recall
 from distill.first_stage import bm25_run
 from distill.models import ModelReference
 from distill.progress import Advance
-from distill.recipe import (
-    BeirCollection,
-    DecoderSection,
-    DocstringCollection,
-    EncoderSection,
-    LogCollection,
-    Recipe,
-    WarmStart,
-)
-from distill.report.training_curves import CURVES, write_curves
-from distill.stages import evaluation, labels, rankers, students, teacher, warm_start
+from distill.recipe import BeirCollection, DocstringCollection, LogCollection, Recipe
+from distill.stages import evaluation, labels, rankers, teacher
 from distill.stages.candidates import judgments_from, pre_ranked, top
-from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
+from distill.stages.comparison import LABELS_RELEVANT
 from distill.stages.judge_sources import TeacherSource
 from distill.stages.label_engines import open_engine
 from distill.stages.logged import make_logged
-from distill.stages.roles import QueryPlan, free_queries, plan_comparison, plan_queries
-from distill.stages.student_origin import student_origin
+from distill.stages.roles import QueryPlan, plan_comparison, plan_queries
 from labeling.formats import labels_run
 from labeling.job import JobSettings
 
@@ -53,7 +44,6 @@ LISTS = "lists"
 LABELS_RUN = "labels.run"
 MODEL = "model"
 
-DEV_LABELS = f"the teacher's first {LABELS_RELEVANT} documents of held-out queries, which nobody has judged"
 PART_LISTS = 16  # a small teacher on a processor takes seconds a list: more than this is too much to lose
 
 Facts = Mapping[str, Any]
@@ -86,11 +76,6 @@ def heads_source(recipe: Recipe) -> list[Any]:
     """Stamps of the files that heads come from, where neither judgments nor a published set give them."""
     named = [recipe.taught.ranking, Path(recipe.taught.published) if recipe.taught.published else None]
     return [file_stamps(path) for path in named if path is not None and path.is_file()]
-
-
-def warm_name(student: str) -> str:
-    """Of the stage of a student's first training."""
-    return f"warm_start/{student}"
 
 
 def run_source(recipe: Recipe) -> Any:
@@ -174,7 +159,7 @@ def _plan(recipe: Recipe, collection: Collection) -> QueryPlan:
 def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Rank every query of the plan by BM25, or take the user's run."""
     section, collection = run.recipe.first_stage, run.collection
-    ranked = _ranked(run, run.plan.all())
+    ranked = rank_queries(run, run.plan.all())
     write_run(ranked, folder / RUN, tag=run.recipe.name)
     if run.recipe.held_out is not None:
         return {"queries": len(ranked), "summary": f"{len(ranked)} queries; without judgments recall is not known"}
@@ -188,7 +173,7 @@ def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     return {"queries": len(ranked), "recall": recall, "summary": f"{len(ranked)} queries; test recall {shown}"}
 
 
-def _ranked(run: RecipeRun, queries: Sequence[str]) -> Run:
+def rank_queries(run: RecipeRun, queries: Sequence[str]) -> Run:
     """The queries' documents by BM25, or by the user's run."""
     section = run.recipe.first_stage
     if section.run is None:
@@ -276,69 +261,6 @@ def _label(run: RecipeRun, lists: Run, folder: Path, advance: Advance) -> Facts:
         f"{counts['failed']} lists failed, {report.resumed} stood already"
     )
     return {"counts": counts, "summary": summary}
-
-
-def warm_settings(student: EncoderSection | DecoderSection, section: WarmStart) -> list[Any]:
-    """What shapes a student's first training."""
-    models = [model_version(student.start), model_version(section.ranker)]
-    return [section.model_dump(mode="json"), warm_start.first_section(student).model_dump(mode="json"), *models]
-
-
-def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Advance], Facts]:
-    """The work of the first training of the student ``name``, which ``section`` describes."""
-
-    def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
-        student, scores = run.recipe.students()[name], folder / RUN
-        if not scores.exists():
-            queries = free_queries(run.collection, run.recipe.queries, run.plan, section.queries)
-            lists = warm_start.lists_to_score(run.collection, _ranked(run, queries), section)
-            scoring = partial(advance, note="lists scored")
-            write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.name)
-        learned = warm_start.scored_lists(run.collection, read_run(scores))
-        shutil.rmtree(folder / MODEL, ignore_errors=True)
-        report = students.train_student(warm_start.first_section(student), learned, [], folder / MODEL, advance)
-        facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps}
-        shown = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps on the scores of {section.ranker}"
-        return {**facts, "summary": shown}
-
-    return train
-
-
-def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
-    """The work of training the student ``name``."""
-
-    def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
-        section = run.recipe.students()[name]
-        first = run.folder / warm_name(name)
-        lists = labels.training_lists(run.collection, [run.folder / "labels" / LISTS], run.recipe.labels)
-        dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), _dev_judgments(run))
-        shutil.rmtree(folder / MODEL, ignore_errors=True)
-        origin = student_origin(section.start, run.collection.name, [run.folder / "labels" / LISTS])
-        if section.warm_start is not None:
-            before = {"learned before": read_manifest(first)["summary"]}
-            origin = replace(origin, data={**origin.data, **before})
-            section = warm_start.after_warm_start(section, first / MODEL)
-        by_labels = run.recipe.held_out is not None
-        if by_labels:
-            origin = replace(origin, dev_judgments=DEV_LABELS)
-        report = students.train_student(section, lists, dev, folder / MODEL, advance, origin)
-        measured = f"nDCG@10 by {DEV_LABELS}" if by_labels else "dev nDCG@10"
-        write_curves(report.history, f"{run.recipe.name}: {name}", folder / CURVES, measured)
-        figure = "not measured" if report.dev_ndcg is None else f"{report.dev_ndcg:.3f}"
-        summary = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps; {measured} {figure}"
-        facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps, "history": report.history}
-        told = {"dev_agreement": report.dev_ndcg, "dev_is": measured} if by_labels else {"dev_ndcg": report.dev_ndcg}
-        return {**facts, **told, "summary": summary}
-
-    return train
-
-
-def _dev_judgments(run: RecipeRun) -> Qrels:
-    """What checkpoints are chosen by: people's judgments, or where there are none the teacher's labels."""
-    if run.recipe.held_out is not None:
-        return labels_as_judgments(run.folder / "held_out" / LISTS)[0]
-    split = run.recipe.queries.dev_split
-    return run.collection.split(split) if split else {}
 
 
 def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -14,6 +15,10 @@ from distill.models import ModelReference, load_config
 from distill.progress import Advance
 from distill.serving.graph_file import GRAPH, holds_graph_alone
 from distill.stages.candidates import scored, texts
+
+# Documents that are scored together: batches of like length, and texts that lists share encoded once; few enough that
+# progress shows every minute with a cross-encoder on a processor.
+DOCUMENTS_TOGETHER = 2_000
 
 Backend = Literal["auto", "torch", "onnx"]
 NumberType = Literal["float32", "bfloat16", "float16"]
@@ -117,12 +122,19 @@ def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Adv
     """
     ranker = open_ranker(str(model))
     lists = texts(collection, run)
-    scores = []
-    for done, (query, documents) in enumerate(lists, start=1):
-        scores.append(ranker.score_pairs(query, documents))
+    scores: list[list[float]] = []
+    for together in _parts(lists):
+        scores.extend(ranker.score_many(together))
         if on_progress is not None:
-            on_progress(done, len(lists))
+            on_progress(len(scores), len(lists))
     return scored(run, scores)
+
+
+def _parts(lists: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[tuple[str, Sequence[str]]]]:
+    """The lists in order, about `DOCUMENTS_TOGETHER` documents at a time."""
+    before = accumulate((len(documents) for _, documents in lists), initial=0)
+    for _, part in groupby(zip(before, lists, strict=False), key=lambda entry: entry[0] // DOCUMENTS_TOGETHER):
+        yield [entry for _, entry in part]
 
 
 def _torch_ranker(found: RankerReference, device: str | None) -> Ranker:

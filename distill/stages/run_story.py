@@ -15,7 +15,8 @@ from distill.report.training_curves import CURVES
 from distill.stages.comparison import beside_teacher_labels, dossier_of
 from distill.stages.finished_run import FinishedRun
 from distill.stages.teacher import STATIC_WEIGHTS
-from distill.steps import LISTS, warm_name
+from distill.steps import LISTS
+from distill.student_steps import warm_name
 from labeling.formats import labels_run
 from labeling.summary import LabelSummary, summarize_labels
 from teachers.baselines import WeightedHeads

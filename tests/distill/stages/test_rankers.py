@@ -6,8 +6,10 @@ import importlib.util
 
 import pytest
 
+from distill.collections.beir import read_beir
 from distill.errors import ModelError
-from distill.stages.rankers import RankerReference, open_ranker
+from distill.stages import rankers
+from distill.stages.rankers import RankerReference, open_ranker, rerank
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,20 @@ def test_half_precision_is_near_full_precision(onnx_folder):
     assert half.model.dtype != full.model.dtype
     documents = ["the cat sat on the mat", "emoji"]
     assert half.score_pairs("the cat", documents) == pytest.approx(full.score_pairs("the cat", documents), abs=0.3)
+
+
+def test_lists_are_scored_several_at_a_time_as_each_one_alone(onnx_folder, beir_folder, monkeypatch):
+    collection, folder = read_beir(beir_folder), onnx_folder()
+    documents = list(collection.documents)
+    run = {"q1": documents[:4], "q2": documents[2:4], "q3": documents[4:9], "q4": documents[:1]}
+    lists = {query_id: dict.fromkeys(row, 0.0) for query_id, row in run.items()}
+    progress = []
+    # q1 and q2 have six documents and are scored together, before q3's five and q4's one
+    monkeypatch.setattr(rankers, "DOCUMENTS_TOGETHER", 6)
+    ranked = rerank(folder, collection, lists, lambda done, total: progress.append((done, total)))
+    assert progress == [(2, 4), (4, 4)]
+    alone = open_ranker(str(folder))
+    for query_id, row in run.items():
+        expected = alone.score_pairs(collection.query(query_id), [collection.text(doc_id) for doc_id in row])
+        assert list(ranked[query_id]) == row
+        assert list(ranked[query_id].values()) == pytest.approx(expected, abs=1e-5)
