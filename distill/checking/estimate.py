@@ -97,7 +97,7 @@ def _teacher_steps(recipe: Recipe, section: TeacherSection, load: Workload, fact
     parameters = None
     if facts is not None and facts.layer_parameters and facts.layers:
         parameters = facts.layer_parameters * min(1.0, (section.depth or facts.layers) / facts.layers)
-    candidates = recipe.first_stage.candidates
+    candidates = load.documents(recipe.first_stage.candidates)
     each = load.list_tokens(candidates)
     orders = section.prompt.orders
 
@@ -105,7 +105,8 @@ def _teacher_steps(recipe: Recipe, section: TeacherSection, load: Workload, fact
         shown = "lists without a limit" if lists is None else f"{lists:,} lists"
         twice = f" x {orders} orders" if orders > 1 else ""
         shared = f", shared by {workers} judges" if workers > 1 else ""
-        arithmetic = f"{shown} x {each:,.0f} tokens ({candidates} documents of {load.words:.0f} words){twice}{shared}"
+        prompt = f"{each:,.0f} tokens ({candidates:.0f} documents of {load.words:.0f} words)"
+        arithmetic = f"{shown} x {prompt}{twice}{shared}"
         tokens = None if lists is None else lists * each * orders
         return Step(name, arithmetic, "read", tokens, parameters, workers=workers)
 
@@ -127,9 +128,9 @@ def _student_steps(
     each = load.pair_tokens(section.max_tokens)
     passes = _TRAINED_BY_LORA if isinstance(section, DecoderSection) else _TRAINED_IN_FULL
 
-    def training(stage: str, lists: float | None, shown: str, pairs: int) -> Step:
+    def training(stage: str, lists: float | None, shown: str, pairs: float) -> Step:
         tokens = None if lists is None else lists * pairs * each
-        return Step(stage, f"{shown} x {pairs} pairs x {each:.0f} tokens", "train", tokens, parameters, passes)
+        return Step(stage, f"{shown} x {pairs:.0f} pairs x {each:.0f} tokens", "train", tokens, parameters, passes)
 
     found = []
     if section.warm_start is not None:
@@ -137,9 +138,10 @@ def _student_steps(
         taken = warm.queries if load.warm_start is None else min(warm.queries, load.warm_start)
         # the light ranker's own reading is small beside three or more passes of training
         first = _lists_trained_on(first_section(section), taken)
-        found.append(training(f"warm_start/{name}", *first, warm.documents + warm.random))
+        found.append(training(f"warm_start/{name}", *first, load.documents(warm.documents) + warm.random))
     # none of them missing: where some are, a shortened list is somewhat longer
-    ranked = min(recipe.first_stage.candidates, recipe.labels.max_ranked or recipe.first_stage.candidates)
+    candidates = recipe.first_stage.candidates
+    ranked = load.documents(min(candidates, recipe.labels.max_ranked or candidates))
     lists, shown = _lists_trained_on(section, load.label)
     if section.soup > 1:
         lists, shown = None if lists is None else lists * section.soup, f"{section.soup} trainings x {shown}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill.collections.collection import DataError
@@ -21,6 +22,7 @@ TOKENS_OF_FRAME = 60
 QUERY_WORDS = 8
 _WORDS_WITHOUT_TEACHER = 100
 _SAMPLE = 1_000
+_RUN_LINES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Workload:
         words: of a document that are read, on average or at most.
         tokens_per_word: assumed.
         counted: whether the figures come from the collection's files; else they are the recipe's limits.
+        lists: documents of each list of the user's run, or of its first ones; none where BM25 finds the candidates.
     """
 
     fit: int | None
@@ -43,8 +46,13 @@ class Workload:
     words: float
     tokens_per_word: float
     counted: bool
+    lists: tuple[int, ...] = ()
 
-    def list_tokens(self, candidates: int) -> float:
+    def documents(self, most: int) -> float:
+        """Documents of a list, the mean, where ``most`` are taken; BM25's lists are expected to be that long."""
+        return sum(min(most, count) for count in self.lists) / len(self.lists) if self.lists else most
+
+    def list_tokens(self, candidates: float) -> float:
         """Tokens of a teacher's prompt of so many documents."""
         each = self.words * self.tokens_per_word + TOKENS_PER_DOCUMENT
         return TOKENS_OF_FRAME + 2 * QUERY_WORDS * self.tokens_per_word + candidates * each
@@ -58,8 +66,14 @@ def workload(recipe: Recipe) -> Workload:
     """The lists and words that ``recipe`` means.
 
     Raises:
-        DataError: a file of the collection is malformed.
+        DataError: a file of the collection, or the run, cannot be read.
     """
+    run = recipe.first_stage.run
+    found = _workload(recipe)
+    return found if run is None or not run.is_file() else replace(found, lists=_list_sizes(run))
+
+
+def _workload(recipe: Recipe) -> Workload:
     korean = (recipe.first_stage.bm25.language or "").startswith("korean")
     rate = TOKENS_PER_KOREAN_WORD if korean else TOKENS_PER_WORD
     most = recipe.teacher.prompt.max_document_words if recipe.teacher else _WORDS_WITHOUT_TEACHER
@@ -121,6 +135,12 @@ def _limited(count: int, limit: int | None) -> int:
 def _judged_queries(qrels: Path) -> set[str]:
     lines = itertools.islice(numbered_lines(qrels), 1, None)  # the first line names the columns
     return {line.partition("\t")[0] for _, line in lines}
+
+
+def _list_sizes(run: Path) -> tuple[int, ...]:
+    """Documents of each list in the first lines of a TREC run."""
+    lines = itertools.islice(numbered_lines(run), _RUN_LINES)
+    return tuple(Counter(line.split(maxsplit=1)[0] for _, line in lines).values())
 
 
 def _corpus(place: Path) -> Path:

@@ -47,6 +47,7 @@ def main(
     loss: LossName = "margin_mse",
     term_control_weight: float = 0.5,
     epochs: int = 2,
+    learning_rate: Annotated[float, typer.Option(help="of the first step; lower behind a warm start")] = 2e-4,
     seed: int = 0,
     soup: Annotated[int, typer.Option(help="trainings whose weights are averaged")] = 1,
     max_tokens: int = 128,
@@ -59,7 +60,7 @@ def main(
     held = {run.stem: held_lists(loaded, run, split, candidates, None) for run in runs}
     settings = EncoderSettings(
         seed=seed, soup=soup, max_tokens=max_tokens, loss=loss, term_control_weight=term_control_weight,
-        trainer={"num_train_epochs": epochs},
+        trainer={"num_train_epochs": epochs, "learning_rate": learning_rate},
     )  # fmt: skip
     measured = {name: list(lists.run) for name, lists in held.items()}
     check_sizes(

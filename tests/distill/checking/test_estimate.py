@@ -69,6 +69,20 @@ def test_work_by_hand():
     assert sizes == {"teacher": 2e9, "encoder": 110e6 * 16, "decoder": (600e6 - 400e6 * 15 / 20) * 4}
 
 
+def test_lists_of_a_run_are_as_long_as_they_are(tmp_path):
+    run = tmp_path / "mine.run"
+    lists = {"q1": 3, "q2": 60}
+    rows = [f"{query} Q0 d{place} {place} {-place} mine\n" for query in lists for place in range(lists[query])]
+    run.write_text("".join(rows))
+    changes = ["collection.path=nowhere", f"first_stage.run={run}", "labels.random=2", "labels.max_ranked=5"]
+    recipe = load_recipe("gpu-8b", changes)
+    load = workload(recipe)
+    found = {step.name: step for step in steps(recipe, load, {"teacher.model": TEACHER, **STUDENTS})}
+    # of 40 candidates the teacher reads 3 and 40, of 5 that are kept the student 3 and 5, and two that are drawn
+    assert found["teacher"].tokens == pytest.approx(500 * load.list_tokens(21.5))
+    assert found["encoder"].tokens == pytest.approx(20_000 * 2 * 6 * load.pair_tokens(256))
+
+
 def test_a_soup_costs_its_trainings():
     one, three = (
         {step.name: step for step in steps(recipe, workload(recipe), STUDENTS)}
