@@ -100,7 +100,7 @@ def _compared(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
     """What there is, measured and compared."""
     chosen = [comparing.system_names(recipe), *comparing.compared_systems(recipe)]
     return [
-        Stage("evaluation", _measured(recipe), ranked, comparing.evaluate, "models"),
+        Stage("evaluation", _measured(recipe), ranked, comparing.evaluate, "lists"),
         Stage(COMPARISON, chosen, ("collection", "evaluation"), comparing.compare),
     ]
 

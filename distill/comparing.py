@@ -6,6 +6,7 @@ They stand beside the recipe's own systems, or where it has no teacher are all t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,7 @@ def systems_source(recipe: Recipe) -> dict[str, Any]:
     return {**runs, **{name: [model, ModelReference.parse(model).version] for name, model in recipe.models.items()}}
 
 
-def other_systems(
-    recipe: Recipe, collection: Collection, lists: Run, advance: Advance | None = None
-) -> dict[str, System]:
+def other_systems(recipe: Recipe, collection: Collection, lists: Run, advance: Advance) -> dict[str, System]:
     """The recipe's runs as their files have them, and its models' scores of the lists.
 
     Raises:
@@ -40,10 +39,9 @@ def other_systems(
         ModelError: a model cannot be found or loaded.
     """
     systems = {name: System(_run_of(path, collection), None) for name, path in recipe.runs.items()}
-    for done, (name, model) in enumerate(recipe.models.items(), start=1):
-        systems[name] = evaluation.ranker_system(collection, lists, model, recipe.evaluation.timed_queries)
-        if advance is not None:
-            advance(done, len(recipe.models))
+    for name, model in recipe.models.items():
+        told, timed = partial(advance, note=name), recipe.evaluation.timed_queries
+        systems[name] = evaluation.ranker_system(collection, lists, model, timed, told)
     return systems
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,10 +274,12 @@ def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         recipe.taught.device_map,
     )  # fmt: skip
     if recipe.encoder:
-        systems["bi_encoder"] = evaluation.bi_encoder_system(collection, lists, recipe.encoder.start, timed)
+        told = partial(advance, note="bi_encoder")
+        systems["bi_encoder"] = evaluation.bi_encoder_system(collection, lists, recipe.encoder.start, timed, told)
     for name in recipe.students():
-        systems[name] = evaluation.student_system(collection, lists, run.folder / name / MODEL, timed)
-    systems |= comparing.other_systems(recipe, collection, lists)
+        model, told = str(run.folder / name / MODEL), partial(advance, note=name)
+        systems[name] = evaluation.ranker_system(collection, lists, model, timed, told)
+    systems |= comparing.other_systems(recipe, collection, lists, advance)
     if recipe.held_out is not None:
         held_out = labels_run(run.folder / "held_out" / LISTS)
         labelled = {query_id: held_out[query_id] for query_id in run.plan.test if query_id in held_out}

@@ -24,10 +24,9 @@ from distill.models import ModelReference
 from distill.progress import Advance
 from distill.recipe import DeviceMap, FirstStageSection
 from distill.stages.candidates import scored, texts
-from distill.stages.rankers import open_ranker
+from distill.stages.rankers import Ranker, open_ranker, score_run
 from distill.stages.teacher import METHODS, open_reader, read_section, teachers_of
 from students.bi_encoder import BiEncoder
-from students.scoring import Reranker
 from teachers.score_store import HeadScoreStore, read_lists
 
 SYSTEMS = ("first_stage", *METHODS, "bi_encoder", "encoder", "decoder")
@@ -70,29 +69,23 @@ def teacher_systems(
     return systems
 
 
-def bi_encoder_system(collection: Collection, run: Run, start: str, timed: int) -> System:
+def bi_encoder_system(collection: Collection, run: Run, start: str, timed: int, on_progress: Advance) -> System:
     """The encoder's start used as a bi-encoder; documents are encoded at query time, as a re-ranker must."""
-    encoder = BiEncoder(ModelReference.parse(start).fetched())
-    lists = texts(collection, run)
-    return System(scored(run, encoder.score_many(lists)), seconds_per_query(encoder.score_pairs, lists[:timed]))
+    return _ranked(BiEncoder(ModelReference.parse(start).fetched()), collection, run, timed, on_progress)
 
 
-def student_system(collection: Collection, run: Run, model: Path, timed: int) -> System:
-    """A trained student."""
-    reranker = Reranker.load(model)
-    lists = texts(collection, run)
-    return System(scored(run, reranker.score_many(lists)), seconds_per_query(reranker.score_pairs, lists[:timed]))
-
-
-def ranker_system(collection: Collection, run: Run, reference: str, timed: int) -> System:
-    """A cross- or bi-encoder of others.
+def ranker_system(collection: Collection, run: Run, reference: str, timed: int, on_progress: Advance) -> System:
+    """A trained student, or a cross- or bi-encoder of others.
 
     Raises:
         ModelError: it cannot be found or loaded.
     """
-    ranker = open_ranker(reference)
-    lists = texts(collection, run)
-    return System(scored(run, ranker.score_many(lists)), seconds_per_query(ranker.score_pairs, lists[:timed]))
+    return _ranked(open_ranker(reference), collection, run, timed, on_progress)
+
+
+def _ranked(ranker: Ranker, collection: Collection, run: Run, timed: int, on_progress: Advance) -> System:
+    ranked = score_run(ranker, collection, run, on_progress)
+    return System(ranked, seconds_per_query(ranker.score_pairs, texts(collection, run)[:timed]))
 
 
 def seconds_per_query(work: Callable[[str, Sequence[str]], Any], lists: Sequence[tuple[str, Sequence[str]]]) -> float:

@@ -120,7 +120,11 @@ def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Adv
     Raises:
         ModelError: the model cannot be found or loaded.
     """
-    ranker = open_ranker(str(model))
+    return score_run(open_ranker(str(model)), collection, run, on_progress)
+
+
+def score_run(ranker: Ranker, collection: Collection, run: Run, on_progress: Advance | None = None) -> Run:
+    """The run's candidates with the ranker's scores; progress counts lists."""
     lists = texts(collection, run)
     scores: list[list[float]] = []
     for together in _parts(lists):

@@ -159,6 +159,19 @@ def test_a_changed_teacher_setting_reads_no_list_again(copy, recipe_file, monkey
     assert facts["fit"]["queries"] > 0
 
 
+def test_evaluation_says_whose_lists_it_scores_and_how_many(copy, recipe_file):
+    told = {}
+
+    def advance(done, total, *, stood=0, note=""):
+        told[note] = (done, total)
+
+    run = RecipeRun(load_recipe(str(recipe_file)), copy)
+    steps.evaluate(run, copy / "evaluation", advance)
+    lists = len(run.candidates(run.plan.test))
+    # the teacher's methods share one reading
+    assert told == dict.fromkeys(["", "bi_encoder", "encoder", "decoder"], (lists, lists))
+
+
 def test_a_stage_that_was_interrupted_is_not_taken_for_whole(copy, recipe_file, monkeypatch):
     def interrupted(run, folder, advance):
         (folder / "half").write_text("written")
