@@ -18,7 +18,7 @@ from distill.report.training_curves import CURVES, write_curves
 from distill.stages import labels, rankers, students, warm_start
 from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
 from distill.stages.roles import free_queries
-from distill.stages.student_origin import student_origin
+from distill.stages.student_origin import student_origin, warm_start_origin
 from distill.steps import LISTS, MODEL, RUN, Facts, model_version, rank_queries
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
             write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.name)
         learned = warm_start.scored_lists(run.collection, read_run(scores))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
-        report = students.train_student(warm_start.first_section(student), learned, [], folder / MODEL, advance)
+        origin = warm_start_origin(student.start, run.collection.name, section.ranker)
+        report = students.train_student(warm_start.first_section(student), learned, [], folder / MODEL, advance, origin)
         facts = {"lists": report.lists, "pairs": report.pairs, "steps": report.steps}
         shown = f"{report.lists} lists, {report.pairs} pairs, {report.steps} steps on the scores of {section.ranker}"
         return {**facts, "summary": shown}

@@ -1,4 +1,7 @@
-"""What a student's model card says of where it comes from: collection, label folder, teacher and start model."""
+"""What a student's model card says of where it comes from: collection, label folder, teacher and start model.
+
+Of a first training: the light ranker in the teacher's place.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
+from distill.artifacts import MANIFEST
 from distill.models import ModelReference, told_licence
 from labeling.keys import canonical_json
 from labeling.store import load_manifest
@@ -39,12 +43,33 @@ def student_origin(start: str, collection: str, folders: Sequence[Path]) -> Orig
         for number, (digest, description) in enumerate(teachers.items(), 1)
         for name, value in _told_teacher(digest, description).items()
     }
+    return _origin(start, data, teacher)
+
+
+def warm_start_origin(start: str, collection: str, ranker: str) -> Origin:
+    """The card's facts of a first training on the scores of the model ``ranker``.
+
+    Raises:
+        ModelError: one of the models cannot be found.
+    """
+    told = {"light ranker": _name(ranker), "version of the light ranker": ModelReference.parse(ranker).version}
+    return _origin(start, {"collection": collection}, told)
+
+
+def _origin(start: str, data: Mapping[str, Any], teacher: Mapping[str, Any]) -> Origin:
     reference = ModelReference.parse(start)
-    at_path = Path(start).expanduser().exists()
-    base = Path(start).name if at_path else start
     hub_id = reference.location if reference.on_hub else None
     version = reference.revision if reference.on_hub else reference.version
-    return Origin(base, told_licence(reference), data, teacher, hub_id=hub_id, version=version)
+    return Origin(_name(start), told_licence(reference), data, teacher, hub_id=hub_id, version=version)
+
+
+def _name(reference: str) -> str:
+    """A model as a card names it: of a folder the last part, as its path is nobody else's business."""
+    path = Path(reference)
+    if not path.expanduser().exists():
+        return reference
+    of_a_run = (path.parent / MANIFEST).is_file()  # where every model's folder has the same name
+    return "/".join(path.resolve().parts[-3:]) if of_a_run else path.name
 
 
 def _numbered(name: str, number: int, of: Sized) -> str:

@@ -18,6 +18,7 @@ from distill.errors import RecipeError
 from distill.recipe import WarmStart
 from distill.recipe_file import load_recipe
 from distill.stages.roles import QueryPlan, free_queries, plan_queries
+from distill.stages.student_origin import student_origin
 from distill.stages.warm_start import lists_to_score, scored_lists
 from tests.distill.test_pipeline import carry_out
 
@@ -104,6 +105,18 @@ def test_a_first_training_changes_the_start(warmed, encoder_folder):
     layers = {name.removeprefix("bert."): weights for name, weights in first.items()}
     name = "encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(layers[name], start[name])
+
+
+def test_cards_name_ranker_and_start(warmed, encoder_folder):
+    first = warmed / "warm_start/encoder/model"
+    told = (first / "README.md").read_text()
+    assert f"- light ranker: {encoder_folder.name}\n" in told
+    assert f"- start model: {encoder_folder.name}\n" in told
+    assert "teacher: unknown" not in told
+    # every model's folder of a run is called model: the card names its stage too, and nothing above the run
+    assert student_origin(str(first), "any", []).base == "warm_start/encoder/model"
+    assert student_origin(str(warmed / "encoder/model"), "any", []).base == f"{warmed.name}/encoder/model"
+    assert student_origin(str(encoder_folder), "any", []).base == encoder_folder.name
 
 
 def test_settings_of_the_second_training_leave_the_first_alone(warmed, recipe_file, settings, tmp_path):
