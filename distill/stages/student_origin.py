@@ -65,11 +65,11 @@ def _origin(start: str, data: Mapping[str, Any], teacher: Mapping[str, Any]) -> 
 
 def _name(reference: str) -> str:
     """A model as a card names it: of a folder the last part, as its path is nobody else's business."""
-    path = Path(reference)
-    if not path.expanduser().exists():
+    folder = Path(reference).expanduser().absolute()
+    if not folder.exists():
         return reference
-    of_a_run = (path.parent / MANIFEST).is_file()  # where every model's folder has the same name
-    return "/".join(path.resolve().parts[-3:]) if of_a_run else path.name
+    of_a_run = (folder.parent / MANIFEST).is_file()  # where every model's folder has the same name
+    return "/".join(folder.parts[-3:]) if of_a_run else folder.name
 
 
 def _numbered(name: str, number: int, of: Sized) -> str:
