@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from distill.export.folder import ExportRequest, export_model
+from distill.export.gate import GateLimits
 from distill.export.pairs import BUILT_IN, RealLists
 from distill.export.source import open_source
 
@@ -43,6 +44,9 @@ WORDS = [
     "apple",
     "prune",
 ]
+# Twelve lists of a random model, whose trained vocabulary differs from process to process, say nothing of nDCG: its int8
+# graph has to be kept, not to be good.
+LOOSE = GateLimits(tau_b=0.5, overlap=0.5, ndcg_loss=0.5)
 
 
 def save_encoder(folder: Path, labels: int = 1, **config: Any) -> Path:
@@ -126,7 +130,7 @@ def exported(
         if (kind, target) not in made:
             out = tmp_path_factory.mktemp("exported") / f"{kind}-{target}"
             graph = give(kind, "onnx") / "onnx" / "model.onnx" if target == "onnx-int8" else None
-            request = ExportRequest(target, out, BUILT_IN, real_lists, force=True, graph=graph)
+            request = ExportRequest(target, out, BUILT_IN, real_lists, LOOSE, graph=graph)
             export_model(open_source(str(student(kind)), activation="logit"), request)
             made[kind, target] = out
         return made[kind, target]
