@@ -44,8 +44,8 @@ WORDS = [
     "apple",
     "prune",
 ]
-# Twelve lists of a random model, whose trained vocabulary differs from process to process, say nothing of nDCG: its int8
-# graph has to be kept, not to be good.
+# Twelve lists of a random model, whose trained vocabulary differs from process to process, say nothing of nDCG: its
+# int8 graph has to be kept, not to be good.
 LOOSE = GateLimits(tau_b=0.5, overlap=0.5, ndcg_loss=0.5)
 
 
