@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.artifacts import read_manifest
-from distill.collections.collection import Qrels
+from distill.collections.collection import Qrels, Run
 from distill.collections.trec import read_run, write_run
 from distill.progress import Advance
 from distill.recipe import DecoderSection, EncoderSection, WarmStart
@@ -45,8 +45,7 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         student, scores = run.recipe.students()[name], folder / RUN
         if not scores.exists():
-            queries = free_queries(run.collection, run.recipe.queries, run.plan, section.queries)
-            lists = warm_start.lists_to_score(run.collection, rank_queries(run, queries), section)
+            lists = warm_start.lists_to_score(run.collection, _free_lists(run, section.queries), section)
             scoring = partial(advance, note="lists scored")
             write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.name)
         learned = warm_start.scored_lists(run.collection, read_run(scores))
@@ -58,6 +57,15 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
         return {**facts, "summary": shown}
 
     return train
+
+
+def _free_lists(run: RecipeRun, most: int) -> Run:
+    """Candidates of so many queries that neither choose checkpoints nor measure, in the order they are drawn in."""
+    free = free_queries(run.collection, run.recipe.queries, run.plan)
+    if run.recipe.first_stage.run is None:
+        return rank_queries(run, free[:most])  # BM25 takes its time over each query
+    ranked = rank_queries(run, free)  # a run of the user's knows some queries only: drawn are those that it ranks
+    return {query_id: ranked[query_id] for query_id in [known for known in free if known in ranked][:most]}
 
 
 def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:

@@ -77,10 +77,10 @@ def plan_queries(
     return QueryPlan(fit, label, dev, test)
 
 
-def free_queries(collection: Collection, roles: QueryRoles, plan: QueryPlan, limit: int) -> list[str]:
-    """Queries that neither choose checkpoints nor measure, whatever else they do; drawn as roles are, and so many."""
+def free_queries(collection: Collection, roles: QueryRoles, plan: QueryPlan) -> list[str]:
+    """Queries that neither choose checkpoints nor measure, whatever else they do; in the order roles are drawn in."""
     kept = {*plan.dev, *plan.test, *collection.qrels.get(roles.test_split, {})}
-    return _draw((query_id for query_id in collection.queries if query_id not in kept), roles.seed, limit)
+    return _draw((query_id for query_id in collection.queries if query_id not in kept), roles.seed)
 
 
 def plan_comparison(collection: Collection, roles: QueryRoles) -> QueryPlan:

@@ -13,13 +13,15 @@ from sentence_transformers.util import cos_sim
 from distill.checking.report import check_recipe
 from distill.checking.workload import workload
 from distill.collections.beir import read_beir
-from distill.collections.trec import read_run
+from distill.collections.trec import read_run, write_run
 from distill.errors import RecipeError
+from distill.pipeline import RecipeRun
 from distill.recipe import WarmStart
 from distill.recipe_file import load_recipe
 from distill.stages.roles import QueryPlan, free_queries, plan_queries
 from distill.stages.student_origin import student_origin
 from distill.stages.warm_start import lists_to_score, scored_lists
+from distill.student_steps import warm_starter
 from tests.distill.test_pipeline import carry_out
 
 SECTION = WarmStart(ranker="any", documents=3, random=2)
@@ -68,11 +70,10 @@ def test_no_query_that_chooses_or_measures_is_taken(beir_folder, recipe_file):
     few = roles.model_copy(update={"test_limit": 2, "fit_limit": 3, "label_limit": 3})
     for given in (roles, few):
         plan = plan_queries(collection, given)
-        free = free_queries(collection, given, plan, 1_000)
+        free = free_queries(collection, given, plan)
         # 48 queries, six of dev and ten of test, whether or not all of them are measured on; fitted or not
         assert len(free) == len(set(free)) == 32
         assert not set(free) & {*plan.dev, *collection.split("test")}
-        assert free_queries(collection, given, plan, 5) == free[:5]
     assert workload(load_recipe(str(recipe_file), [])).warm_start == 32
 
 
@@ -85,6 +86,22 @@ def test_the_first_training_learns_the_rankers_scores(warmed, beir_folder, encod
     vectors = ranker.encode([collection.query(query_id), *map(collection.text, row)])
     assert list(row.values()) == pytest.approx(cos_sim(vectors[0], vectors[1:])[0].tolist(), abs=1e-5)
     assert json.loads((warmed / "warm_start/encoder/manifest.json").read_text())["lists"] == 12
+
+
+def test_of_the_users_run_the_queries_that_it_ranks_are_taken(warmed, recipe_file, settings, tmp_path):
+    recipe = load_recipe(str(recipe_file), settings)
+    every = RecipeRun(recipe, warmed)
+    free = free_queries(every.collection, recipe.queries, every.plan)
+    # of 32 queries the twelve that are drawn last, ranked in an order of the file's own
+    ranked = {query_id: dict.fromkeys(list(every.collection.documents)[:5], 1.0) for query_id in reversed(free[-12:])}
+    write_run(ranked, tmp_path / "own.run", tag="own")
+    own = RecipeRun(load_recipe(str(recipe_file), [*settings, f"first_stage.run={tmp_path / 'own.run'}"]), warmed)
+    encoder = own.recipe.encoder
+    assert encoder is not None and encoder.warm_start is not None
+    eleven = encoder.warm_start.model_copy(update={"queries": 11})
+    facts = warm_starter("encoder", eleven)(own, tmp_path, lambda *done, note=None: None)
+    assert facts["lists"] == 11
+    assert list(read_run(tmp_path / "first_stage.run")) == free[-12:-1]
 
 
 @pytest.mark.parametrize("student", ["encoder", "decoder"])
