@@ -221,7 +221,11 @@ class MixSection(Section):
     """What the teacher's score is mixed with, each weighed as held-out judged queries teach."""
 
     first_stage: bool = Field(False, description="the first stage's score")
-    pre_ranker: str | None = Field(None, description="a sentence-transformers bi-encoder's score: its model reference")
+    pre_ranker: str | None = Field(
+        None,
+        description="score of a bi- or cross-encoder, such as a student of an earlier teacher that had the same "
+        "queries to fit: its model reference",
+    )
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:

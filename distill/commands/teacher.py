@@ -45,7 +45,9 @@ def fit(
     depth: Annotated[int | None, typer.Option(help="layers that are read; default: all", min=1)] = None,
     limit: Annotated[int | None, typer.Option(help="most queries to fit on", min=1)] = None,
     mix_first_stage: Annotated[bool, typer.Option(help="mix the run's scores into the teacher's")] = False,
-    mix_pre_ranker: Annotated[str | None, typer.Option(help="bi-encoder to mix into the teacher's score")] = None,
+    mix_pre_ranker: Annotated[
+        str | None, typer.Option(help="bi- or cross-encoder, such as a student, to mix into the score")
+    ] = None,
 ) -> None:
     """Read head scores of a split's queries and fit every method on them; resumed where it stopped."""
     from distill.collections.beir import read_beir
@@ -111,7 +113,9 @@ def evaluate(
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=2)] = 20,
     limit: Annotated[int | None, typer.Option(help="most queries", min=1)] = None,
     folds: Annotated[int, typer.Option(help="parts of the queries, each ranked by what the others fitted", min=2)] = 5,
-    pre_ranker: Annotated[str | None, typer.Option(help="bi-encoder to measure and to mix in as well")] = None,
+    pre_ranker: Annotated[
+        str | None, typer.Option(help="bi- or cross-encoder to measure and to mix in as well")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the figures as JSON and each method's run")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from distill.collections.collection import Collection, DataError, Run
 from distill.models import ModelReference
 from distill.recipe import MixSection
-from students.bi_encoder import BiEncoder
+from distill.stages.rankers import RankerReference, open_ranker
 from teachers.mixture import Opinion
 
 
@@ -47,22 +47,22 @@ class FirstStageOpinion:
 
 
 class PreRankerOpinion:
-    """A sentence-transformers bi-encoder's cosines.
+    """A bi-encoder's cosines, or a cross-encoder's scores, such as those of a student of an earlier teacher.
 
     Args:
         reference: as a recipe names models.
 
     Raises:
-        ModelError: the model cannot be found.
+        ModelError: the model cannot be found or loaded.
     """
 
     def __init__(self, reference: str) -> None:
         self._reference = ModelReference.parse(reference)
-        self._encoder = BiEncoder(self._reference.fetched())
+        self._ranker = open_ranker(RankerReference(reference))
 
     def score_pairs(self, query: str, documents: Sequence[str]) -> list[float]:
-        """The cosines, in the order given."""
-        return self._encoder.score_pairs(query, documents)
+        """The model's scores, in the order given."""
+        return self._ranker.score_pairs(query, documents)
 
     def describe(self) -> dict[str, Any]:
         """Which model it is."""

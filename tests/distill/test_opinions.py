@@ -1,6 +1,8 @@
 """What a teacher's score may be mixed with: found by text, refused by name."""
 
 import pytest
+from sentence_transformers import CrossEncoder
+from torch.nn import Identity
 
 from distill.collections.beir import read_beir
 from distill.collections.collection import DataError
@@ -8,6 +10,7 @@ from distill.errors import RecipeError
 from distill.recipe import MixSection
 from distill.recipe_file import load_recipe
 from distill.stages.opinions import FirstStageOpinion, open_opinions
+from tests.distill.exported_folders import TEXTS
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,15 @@ def test_only_what_is_asked_for_is_opened(collection, run, encoder_folder):
     opened = open_opinions(MixSection(pre_ranker=str(encoder_folder)), collection, run)
     assert list(opened) == ["pre_ranker"]
     assert opened["pre_ranker"].describe()["reference"] == str(encoder_folder)
+
+
+def test_a_cross_encoder_is_an_opinion_too(collection, onnx_folder):
+    student = onnx_folder()
+    query, *documents = TEXTS
+    opinion = open_opinions(MixSection(pre_ranker=str(student)), collection, {})["pre_ranker"]
+    theirs = CrossEncoder(str(student), activation_fn=Identity()).predict([(query, text) for text in documents])
+    assert opinion.score_pairs(query, documents) == pytest.approx(theirs.tolist(), abs=1e-5)
+    assert len(set(theirs.tolist())) > 1
 
 
 def test_a_mixture_of_nothing_is_refused(recipe_file):
