@@ -49,6 +49,9 @@ def label(
     bi_encoder: Annotated[
         str | None, typer.Option(help="judge: a sentence-transformers bi-encoder, for a student's first training")
     ] = None,
+    judgments: Annotated[
+        str | None, typer.Option(help="judge: people, by the collection's judgments of this split, to compare with")
+    ] = None,
     evidence: Annotated[bool, typer.Option(help="name the sentence that the teacher's heads looked at most")] = True,
     orders: Annotated[
         int | None, typer.Option(help="orders of the documents that are read; two give each list a confidence", min=1)
@@ -98,8 +101,9 @@ def label(
         "--collection": collection, "--run": run, "--queries": queries, "--candidates": candidates != CANDIDATES,
         "--pre-ranked": pre_ranked, "--bottom": bottom, "--teacher": teacher, "--method": method,
         "--generate": generate, "--cross-encoder": cross_encoder, "--bi-encoder": bi_encoder,
-        "--no-evidence": not evidence, "--orders": orders, "--first-order": first_order, "--reasons": reasons,
-        "--shard": shard, "--part-lists": part_lists != PART_LISTS, "--retry-failed": retry_failed,
+        "--judgments": judgments, "--no-evidence": not evidence, "--orders": orders, "--first-order": first_order,
+        "--reasons": reasons, "--shard": shard, "--part-lists": part_lists != PART_LISTS,
+        "--retry-failed": retry_failed,
     }  # fmt: skip
     if recipe is not None:
         given = [name for name, value in for_flags.items() if value]
@@ -111,7 +115,9 @@ def label(
         raise typer.BadParameter("without a recipe, --collection and --run are needed")
     lists = _Lists(collection, run, queries, candidates, pre_ranked, bottom, shard)
     says = JudgeSection(evidence=evidence, orders=orders, reasons=reasons, reason_documents=reason_documents)
-    judge = _Judge(teacher, method, generate, max_document_words, cross_encoder, bi_encoder, says, first_order)
+    judge = _Judge(
+        teacher, method, generate, max_document_words, cross_encoder, bi_encoder, judgments, says, first_order
+    )
     settings = JobSettings(part_lists=part_lists, retry_failed=retry_failed)
     _label_flags(lists, judge, out, _engine(LOCAL, said), settings, dry_run)
 
@@ -138,7 +144,7 @@ class _Lists:
     bottom: int
     shard: str | None
 
-    def choose(self, console: Console, teacher: Path | None) -> tuple[Collection, Run, Run]:
+    def choose(self, console: Console, judge: _Judge) -> tuple[Collection, Run, Run]:
         """The collection, the whole first stage, and what the judge reads of it."""
         from distill.collections.beir import read_beir
         from distill.collections.trec import check_run, read_run
@@ -154,12 +160,15 @@ class _Lists:
         check_run(ranked, loaded, str(self.run))
         by = read_run(self.pre_ranked) if self.pre_ranked else None
         wanted = list(ranked) if self.queries is None else read_ids(self.queries, loaded)
-        seen = fitted_on(teacher) if teacher else set()
-        left_out = sum(query_id in seen for query_id in wanted)
-        if left_out:
-            said = f"{left_out} queries are left out: the teacher was fitted on their judgments"
-            console.print(said, highlight=False)
-        mine = [query_id for query_id in wanted if query_id not in seen and share.holds(query_id)]
+        seen = fitted_on(judge.teacher) if judge.teacher else set()
+        free = [query_id for query_id in wanted if query_id not in seen]
+        why = "the teacher was fitted on their judgments"
+        if judge.judgments is not None:
+            known = loaded.split(judge.judgments)
+            free, why = [query_id for query_id in wanted if query_id in known], f"no judgments of {judge.judgments}"
+        if left_out := len(wanted) - len(free):
+            console.print(f"{left_out} queries are left out: {why}", highlight=False)
+        mine = [query_id for query_id in free if share.holds(query_id)]
         return loaded, ranked, pre_ranked(ranked, mine, self.candidates, self.bottom, by)
 
 
@@ -173,16 +182,17 @@ class _Judge:
     max_document_words: int
     cross_encoder: str | None
     bi_encoder: str | None
+    judgments: str | None
     says: JudgeSection
     first_order: int
 
     def source(self, lists: _Lists) -> Source:
         """What opens the judge."""
-        from distill.stages.judge_sources import ModelSource, TeacherSource
+        from distill.stages.judge_sources import JudgmentSource, ModelSource, TeacherSource
 
         named = {
             "--teacher": self.teacher, "--generate": self.generate, "--cross-encoder": self.cross_encoder,
-            "--bi-encoder": self.bi_encoder,
+            "--bi-encoder": self.bi_encoder, "--judgments": self.judgments,
         }  # fmt: skip
         given = [name for name, value in named.items() if value is not None]
         if len(given) != 1:
@@ -193,6 +203,8 @@ class _Judge:
             return TeacherSource(
                 self.teacher, self.method, lists.collection, lists.run, self.says, first_order=self.first_order
             )
+        if self.judgments is not None:
+            return JudgmentSource(lists.collection, self.judgments, self.says)
         if self.generate is not None:
             return ModelSource("generative", self.generate, self.says, self.max_document_words)
         if self.bi_encoder is not None:
@@ -209,7 +221,7 @@ def _label_flags(
 
     console = Console()
     source = judge.source(lists)
-    loaded, ranked, chosen = lists.choose(console, judge.teacher)
+    loaded, ranked, chosen = lists.choose(console, judge)
     if dry_run:
         _show_plan(console, loaded, ranked, chosen, source, out, settings, where)
         return

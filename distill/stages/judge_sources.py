@@ -1,4 +1,4 @@
-"""How each worker of a label job opens its judge: a fitted teacher, or a model that needs no fit."""
+"""How each worker of a label job opens its judge: a fitted teacher, a model that needs no fit, people's judgments."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
 from distill.recipe import DeviceMap, JudgeSection
 from distill.stages.judges import PairKind, generative_judge, pair_judge, pair_judge_description, with_reasons
+from distill.stages.judgments import Judgments
 from distill.stages.teacher import Method, open_teacher, read_section
 from labeling.judge import Judge
 
@@ -150,6 +151,46 @@ class ModelSource:
             return _with_reasons(pair_judge(self.kind, self.model), self.says, weights)
         settings = GenerativeSettings(max_document_words=self.max_document_words, orders=self.orders)
         return _with_reasons(generative_judge(self.model, settings, weights), self.says, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgmentSource:
+    """Opens people's judgments where a worker is; on several machines the path must mean the same on each.
+
+    Args:
+        collection: BEIR folder.
+        split: whose judgments.
+        says: what is said of a list beside the grades; evidence there is none.
+    """
+
+    collection: Path
+    split: str
+    says: JudgeSection
+
+    @property
+    def orders(self) -> int:
+        """Judgments know no order."""
+        return 1
+
+    @property
+    def spread(self) -> bool:
+        """There is no model, or one on one device that writes reasons."""
+        return False
+
+    def describe(self) -> Mapping[str, Any]:
+        """The judge's description; no weights are loaded."""
+        return self._opened(read_beir(self.collection), weights=False).describe()
+
+    def open(self) -> Judge:
+        """The judge, its collection read."""
+        return self._opened(read_beir(self.collection), weights=True)
+
+    def open_here(self, collection: Collection, run: Run) -> Judge:
+        """The same in the process that has read the collection."""
+        return self._opened(collection, weights=True)
+
+    def _opened(self, collection: Collection, weights: bool) -> Judge:
+        return _with_reasons(Judgments(collection, self.split), self.says, weights)
 
 
 def _with_reasons(judge: Teacher, says: JudgeSection, weights: bool) -> Judge:
