@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -12,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 # Seconds between two plain lines.
 _PLAIN_INTERVAL = 15.0
+# Of which the rate is told: enough for lists of all lengths, and what a store gave at once is forgotten after so many.
+_READINGS = 100
 
 
 class Advance(Protocol):
@@ -67,22 +70,22 @@ class _PlainLines:
 
 
 class _Pace:
-    """Rate and time left since the first unit was done: what came before it, such as loading a model, comes once.
+    """Rate and time left by the last readings; what came before the first, such as loading a model, comes once.
 
     Where fewer are done than before, another part of the work has begun, with a rate of its own.
     """
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
-        self._first: tuple[int, float] | None = None
-        self._done = 0
+        self._readings: deque[tuple[int, float]] = deque(maxlen=_READINGS)
 
     def read(self, done: int, to_do: int, now: float) -> tuple[str, str]:
         """Rate and time left as shown, both empty where nothing is known yet; ``done`` are the units done here."""
-        if self._first is None or done < self._done:
-            self._first = (done, now)
-        self._done = done
-        count, seconds = done - self._first[0], now - self._first[1]
+        if self._readings and done < self._readings[-1][0]:
+            self._readings.clear()
+        self._readings.append((done, now))
+        first, since = self._readings[0]
+        count, seconds = done - first, now - since
         if count <= 0 or seconds <= 0:
             return "", ""
         rate = count / seconds

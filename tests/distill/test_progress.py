@@ -62,3 +62,15 @@ def test_a_part_that_begins_anew_has_a_rate_of_its_own(monkeypatch):
         "  warm start: 5 of 25",
         "  warm start: 15 of 25, 0.5 steps/s, 20 s left",
     ]
+
+
+def test_what_a_store_gave_at_once_is_soon_forgotten(monkeypatch):
+    # 300 lists in three seconds, then one a second
+    times = [0.0, *(place / 100 for place in range(300)), *(3.0 + place for place in range(1, 151))]
+    now = iter(times)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    written = io.StringIO()
+    with progress_bar(Console(file=written, width=60), "teacher", "lists") as advance:
+        for done in range(1, 451):
+            advance(done, 1000)
+    assert written.getvalue().splitlines()[-1] == "  teacher: 447 of 1000, 1 lists/s, 9 min 13 s left"
