@@ -24,7 +24,7 @@ class Shard:
         """
         index, slash, count = text.partition("/")
         if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-            raise LabelingError(f"a shard is written I/N with I from 1 to N, as in 3/8; got {text!r}")
+            raise LabelingError(f"a share is written I/N with I from 1 to N, as in 3/8; got {text!r}")
         return cls(int(index), int(count))
 
     def holds(self, query_id: str) -> bool:

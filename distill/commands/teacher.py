@@ -44,6 +44,12 @@ def fit(
     window_tokens: WindowTokens = None,
     depth: Annotated[int | None, typer.Option(help="layers that are read; default: all", min=1)] = None,
     limit: Annotated[int | None, typer.Option(help="most queries to fit on", min=1)] = None,
+    leave_out: Annotated[
+        str | None, typer.Option(help="share of the queries not to fit on, as 1/3, so that this teacher may label them")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="folder of head scores that several fits share; default: one inside --out")
+    ] = None,
     mix_first_stage: Annotated[bool, typer.Option(help="mix the run's scores into the teacher's")] = False,
     mix_pre_ranker: Annotated[
         str | None, typer.Option(help="bi- or cross-encoder, such as a student, to mix into the score")
@@ -56,9 +62,10 @@ def fit(
     from distill.recipe import MixSection, TeacherSection
     from distill.stages.candidates import judgments_from, top
     from distill.stages.teacher import fit_teacher
+    from labeling.shards import Shard
     from teachers.prompt import PromptSettings
 
-    console = Console()
+    console, left_out = Console(), Shard.parse(leave_out) if leave_out else None
     loaded, ranked = read_beir(collection), read_run(run)
     check_run(ranked, loaded, str(run))
     if ranking is None:
@@ -67,7 +74,8 @@ def fit(
         stronger = read_run(ranking)
         check_run(stronger, loaded, str(ranking))
         qrels = judgments_from(stronger, relevant)
-    lists = top(ranked, list(qrels)[:limit], candidates)
+    taught = [query_id for query_id in qrels if left_out is None or not left_out.holds(query_id)]
+    lists = top(ranked, taught[:limit], candidates)
     mixed = mix_first_stage or mix_pre_ranker is not None
     prompt = PromptSettings(max_document_words=max_document_words, orders=orders, window_tokens=window_tokens)
     section = TeacherSection(
@@ -75,7 +83,7 @@ def fit(
         mix=MixSection(first_stage=mix_first_stage, pre_ranker=mix_pre_ranker) if mixed else None,
     )  # fmt: skip
     with progress_bar(console, "teacher", "lists") as advance:
-        report, mixture = fit_teacher(loaded, lists, qrels, section, out, advance)
+        report, mixture = fit_teacher(loaded, lists, qrels, section, out, advance, scores)
     console.print(
         f"{out}: fitted on {report.queries} of {len(lists)} lists; held-out nDCG@10: static weights "
         f"{report.static:.3f}, routed {report.routed:.3f} ({report.heads_per_query:.0f} heads a query)"

@@ -75,12 +75,18 @@ def open_reader(
 
 
 def fit_teacher(
-    collection: Collection, run: Run, qrels: Qrels, section: TeacherSection, folder: Path, on_progress: Advance
+    collection: Collection,
+    run: Run,
+    qrels: Qrels,
+    section: TeacherSection,
+    folder: Path,
+    on_progress: Advance,
+    scores_folder: Path | None = None,
 ) -> tuple[FitReport, MixtureReport | None]:
     """Fit RouteHead, its baselines and the section's mixture on the run's queries and write them into ``folder``.
 
-    Only lists that hold a relevant document teach, so only they are read. Head scores are kept in ``folder/scores``; a
-    later fit on the same lists reads them there.
+    Only lists that hold a relevant document teach, so only they are read. Their head scores are kept; a later fit on
+    the same lists finds them.
 
     Args:
         collection: gives the texts.
@@ -89,6 +95,7 @@ def fit_teacher(
         section: the model and how to fit.
         folder: where the teacher is written.
         on_progress: told how many lists are read.
+        scores_folder: where head scores are kept; ``folder/scores`` where None.
 
     Raises:
         TeacherError: too few lists hold a relevant document.
@@ -102,7 +109,7 @@ def fit_teacher(
     # opened first: a pre-ranker that is missing is known before hours of reading, not after
     opinions = open_opinions(section.mix, collection, run) if section.mix else {}
     reader, model = open_reader(section)
-    store = HeadScoreStore(folder / "scores", model)
+    store = HeadScoreStore(scores_folder or folder / "scores", model)
     taught = answerable(run, qrels)
     refuse_too_few(len(taught), section.routehead)
     lists = texts(collection, taught)

@@ -29,5 +29,5 @@ def test_any_id_has_a_share():
 def test_a_shard_is_read_as_it_is_written():
     assert Shard.parse("3/8") == Shard(3, 8)
     for text in ("0/8", "9/8", "8", "", "1/", "a/b", "-1/2", "1/0"):
-        with pytest.raises(LabelingError, match="a shard is written I/N with I from 1 to N, as in 3/8; got"):
+        with pytest.raises(LabelingError, match="a share is written I/N with I from 1 to N, as in 3/8; got"):
             Shard.parse(text)

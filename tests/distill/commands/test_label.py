@@ -170,4 +170,4 @@ def test_flags_that_do_not_fit_are_refused(distill, tmp_path, arguments, message
 def test_a_shard_that_is_none_is_refused(distill, flags, tmp_path, shard):
     code, _, err = distill("label", *flags, "--out", tmp_path / "labels", "--shard", shard)
     assert code == 2
-    assert f"a shard is written I/N with I from 1 to N, as in 3/8; got '{shard}'" in err
+    assert f"a share is written I/N with I from 1 to N, as in 3/8; got '{shard}'" in err

@@ -13,6 +13,8 @@ from distill.collections.trec import read_run, write_run
 from distill.evaluation.measures import evaluate
 from distill.stages.candidates import top
 from distill.stages.teacher import fit_teacher, read_section
+from labeling.formats import label_lists
+from labeling.shards import Shard
 
 LISTS = ("--limit", 16, "--candidates", 6)
 
@@ -134,3 +136,38 @@ def test_a_stronger_ranking_teaches_where_there_are_no_judgments(distill, house,
     assert "fitted on 20 of 20 lists" in shown
     mixture = json.loads((tmp_path / "teacher" / "mixture.json").read_text())
     assert mixture["weights"]["first_stage"] < 0
+
+
+def test_every_judged_query_gets_labels_of_a_teacher_that_left_it_out(
+    distill, house, beir_folder, causal_folder, tmp_path
+):
+    arguments, _ = house
+    judged = set(read_beir(beir_folder).split("train")) & read_run(arguments[3]).keys()
+    (tmp_path / "judged.txt").write_text("\n".join(sorted(judged)))
+    labelled = []
+    for share in ("1/2", "2/2"):
+        teacher, labels = tmp_path / f"teacher{share[0]}", tmp_path / f"labels{share[0]}"
+        code, _, error = distill("teacher", "fit", *arguments, "--out", teacher, "--model", causal_folder,
+                                 "--candidates", 6, "--leave-out", share, "--scores", tmp_path / "scores")  # fmt: skip
+        assert code == 0, error
+        code, _, error = distill("label", *arguments, "--queries", tmp_path / "judged.txt", "--teacher", teacher,
+                                 "--candidates", 6, "--no-evidence", "--out", labels)  # fmt: skip
+        assert code == 0, error
+        labelled.append({entry.query_id for entry in label_lists(labels)})
+        assert labelled[-1] == set(filter(Shard.parse(share).holds, judged))
+        assert labelled[-1] == judged - set(json.loads((teacher / "teacher.json").read_text())["fitted_on"])
+        assert not (teacher / "scores").exists()
+    assert not labelled[0] & labelled[1] and labelled[0] | labelled[1] == judged
+    # both fits have read their lists into the one folder, and a third finds them there
+    before = {path.name for path in (tmp_path / "scores").iterdir()}
+    code, _, error = distill("teacher", "fit", *arguments, "--out", tmp_path / "all", "--model", causal_folder,
+                             "--candidates", 6, "--scores", tmp_path / "scores")  # fmt: skip
+    assert code == 0, error
+    assert {path.name for path in (tmp_path / "scores").iterdir()} == before
+
+
+def test_a_share_that_is_none_is_refused(distill, house, causal_folder, tmp_path):
+    code, _, error = distill("teacher", "fit", *house[0], "--out", tmp_path / "teacher", "--model", causal_folder,
+                             "--leave-out", "4/3")  # fmt: skip
+    assert code == 2
+    assert "a share is written I/N with I from 1 to N, as in 3/8; got '4/3'" in error
