@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -18,102 +16,15 @@ from pydantic import (
     model_validator,
 )
 
-from distill.collections.docstrings import DocstringSettings
 from distill.first_stage import BM25Settings
 from distill.recipe_rules import first_problem
-from labeling.tail.settings import TailSettings
-from students.decoder import DecoderSettings
-from students.encoder import EncoderSettings
-from students.training_settings import known_arguments
+from distill.recipe_section import Section, optional, optional_table
+from distill.recipe_sources import BeirCollection, DocstringCollection, HeldOut, LogCollection, QueryRoles
+from distill.recipe_students import DecoderSection, EncoderSection
 from teachers.fitting import RouteHeadSettings
 from teachers.prompt import PromptSettings
 
 DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"] | dict[str, int | str]
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def optional_table(description: str) -> Any:
-    """As `optional`, of a key that holds names."""
-    return Field(default_factory=dict, exclude_if=lambda value: not value, description=description)
-
-
-def optional(description: str, **limits: Any) -> Any:
-    """A key that is left out of what is written where it is not set: a stage that it came to later keeps its
-    fingerprint."""
-    return Field(None, exclude_if=lambda value: value is None, description=description, **limits)
-
-
-class DocstringCollection(DocstringSettings):
-    """The embedded collection, made from the docstrings of installed packages."""
-
-    kind: Literal["docstrings"]
-
-
-class BeirCollection(Section):
-    """A collection of yours, in BEIR layout."""
-
-    kind: Literal["beir"]
-    path: Path = Field(description="folder with corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv")
-
-
-class LogColumns(Section):
-    """Names of a query log's columns."""
-
-    query: str = Field(description="what was asked")
-    frequency: str | None = Field(None, description="how often; without it each line counts once")
-    clicks: str | None = None
-    impressions: str | None = None
-
-
-class LogCollection(Section):
-    """Documents of yours and a query log, without judgments: see `distill data tail` for how a log is read."""
-
-    kind: Literal["log"]
-    corpus: Path = Field(description="documents: corpus.jsonl (or .gz) in BEIR's form, or a folder that holds it")
-    log: Path = Field(description="query log: .csv, .tsv, .jsonl (each also .gz) or .parquet")
-    columns: LogColumns
-
-
-COLLECTIONS: dict[str, type[BaseModel]] = {
-    "docstrings": DocstringCollection,
-    "beir": BeirCollection,
-    "log": LogCollection,
-}
-"""The kinds of collection, by the word that `collection.kind` names them with."""
-
-
-class HeldOut(Section):
-    """Queries without judgments that no student is trained on: the teacher's labels stand in for judgments there."""
-
-    dev: NonNegativeInt = Field(60, description="queries to choose checkpoints by; 0: the last checkpoint is kept")
-    test: PositiveInt = Field(100, description="queries to measure agreement with the teacher on")
-
-
-class QueryRoles(Section):
-    """Which queries fit the teacher, get labels, choose checkpoints and measure. No query has two roles."""
-
-    fit_split: str = Field("train", description="split whose judged queries fit the teacher")
-    fit_share: float = Field(0.5, gt=0, le=1, description="share of that split's queries; the others may get labels")
-    fit_limit: PositiveInt | None = Field(None, description="most queries to fit on")
-    label_from: Literal["judged", "unjudged", "both"] = Field(
-        "both", description="queries to label: the rest of the fitting split, those without judgments, or both"
-    )
-    label_limit: PositiveInt | None = Field(None, description="most queries to label")
-    tail: TailSettings | None = Field(None, description="label tail queries only; needs query frequencies")
-    dev_split: str | None = Field("dev", description="split that chooses the students' checkpoints")
-    dev_limit: PositiveInt | None = Field(None, description="most dev queries")
-    test_split: str = Field("test", description="split that all figures are measured on")
-    test_limit: PositiveInt | None = Field(None, description="most test queries")
-    held_out: HeldOut | None = optional(
-        "takes dev and test queries from those without judgments, in place of dev_split and test_split; a collection "
-        "of kind log always does"
-    )
-    seed: int = Field(0, description="of the draws")
 
 
 class FirstStageSection(Section):
@@ -283,57 +194,6 @@ class TeacherSection(Section):
             )
         if self.relevant is not None and self.ranking is None:
             raise ValueError(f"relevant ({self.relevant}) counts documents of ranking, which is not given")
-        return self
-
-
-class WarmStart(Section):
-    """What a student learns before the teacher's labels: a light ranker's scores, which cost no pass of a large model.
-
-    A new ranking head knows nothing, and a teacher's lists are few; these are as many as there are queries.
-    """
-
-    ranker: str = Field(
-        description="cross- or bi-encoder, as a model reference; the bi-encoder that the student starts from will do"
-    )
-    queries: PositiveInt = Field(
-        2_000, description="most queries: all that neither choose checkpoints nor measure, whatever else they do"
-    )
-    documents: int = Field(16, ge=2, description="of the first stage's list of each, evenly spaced")
-    random: NonNegativeInt = Field(4, description="documents of the whole collection beside them, scored as well")
-    trainer: dict[str, Any] = Field(
-        default_factory=dict,
-        description="arguments of CrossEncoderTrainingArguments, over the student's own defaults and one epoch",
-    )
-
-    @field_validator("trainer")
-    @classmethod
-    def _is_known(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return known_arguments(value)
-
-
-WARM_START = "a first training on a light ranker's scores, before the teacher's labels; none: the labels alone"
-
-
-class EncoderSection(EncoderSettings):
-    """The encoder student."""
-
-    start: str = Field(description="hub id (@REVISION pins it), folder, or package:NAME/PATH of an encoder")
-    warm_start: WarmStart | None = optional(WARM_START)
-
-
-class DecoderSection(DecoderSettings):
-    """The decoder student."""
-
-    start: str = Field(description="hub id (@REVISION pins it), folder, .gguf file, or package:NAME/PATH of a decoder")
-    warm_start: WarmStart | None = optional(WARM_START)
-
-    @model_validator(mode="after")
-    def _keeps_its_words(self) -> Self:
-        if self.warm_start is not None and (self.label_weight or self.reason_weight):
-            raise ValueError(
-                "warm_start leaves a re-ranker, without the language model's head that label_weight and reason_weight "
-                "learn by; leave out warm_start, or set both to 0"
-            )
         return self
 
 

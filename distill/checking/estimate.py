@@ -9,7 +9,8 @@ from typing import Any
 from distill.checking.models import ModelFacts
 from distill.checking.rates import Hardware, Work
 from distill.checking.workload import Workload
-from distill.recipe import DecoderSection, EncoderSection, Recipe, TeacherSection
+from distill.recipe import Recipe, TeacherSection
+from distill.recipe_students import DecoderSection, EncoderSection
 from distill.stages.warm_start import first_section
 
 # a forward pass, and a backward pass of twice its work; with LoRA the weights' half of that falls away

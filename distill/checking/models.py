@@ -17,7 +17,8 @@ from teachers.errors import TeacherError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from distill.recipe import DecoderSection, EncoderSection, TeacherSection
+    from distill.recipe import TeacherSection
+    from distill.recipe_students import DecoderSection, EncoderSection
 
 Role = Literal["teacher", "encoder", "decoder", "writer", "ranker"]
 Settings = Any

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from distill.recipe import DecoderSection, EncoderSection, ListSection
+    from distill.recipe import ListSection
+    from distill.recipe_students import DecoderSection, EncoderSection
 
 app = typer.Typer(help="Train a small re-ranker on labels.", no_args_is_help=True)
 

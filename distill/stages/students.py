@@ -10,7 +10,7 @@ from datasets import Dataset
 from distill.collections.collection import Collection, Qrels, Run
 from distill.models import ModelReference, save_first_layers
 from distill.progress import Advance
-from distill.recipe import DecoderSection, EncoderSection
+from distill.recipe_students import DecoderSection, EncoderSection
 from students.decoder import DecoderSettings, train_decoder
 from students.dev import DevList
 from students.encoder import EncoderSettings, train_encoder

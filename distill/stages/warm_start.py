@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import ranking
-from distill.recipe import DecoderSection, EncoderSection, WarmStart
+from distill.recipe_students import DecoderSection, EncoderSection, WarmStart
 from distill.stages.labels import evenly_spaced
 
 

@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from distill.chain import stages_of
-from distill.recipe import HeldOut, Recipe
+from distill.recipe import Recipe
 from distill.recipe_rules import MEASURED
+from distill.recipe_sources import HeldOut
 from distill.stages.evaluation import SYSTEMS
 
 BEIR = {"kind": "beir", "path": "folder"}

@@ -4,7 +4,8 @@ import pytest
 from transformers import AutoConfig
 
 from distill.checking.models import known_models, model_facts
-from distill.recipe import DecoderSection, EncoderSection, TeacherSection
+from distill.recipe import TeacherSection
+from distill.recipe_students import DecoderSection, EncoderSection
 
 # as the models' own cards have them, in billions
 PUBLISHED = {
