@@ -167,7 +167,7 @@ class _Lists:
             known = loaded.split(judge.judgments)
             free, why = [query_id for query_id in wanted if query_id in known], f"no judgments of {judge.judgments}"
         if left_out := len(wanted) - len(free):
-            console.print(f"{left_out} queries are left out: {why}", highlight=False)
+            console.print(f"{left_out} of {len(wanted)} queries are left out: {why}", highlight=False)
         mine = [query_id for query_id in free if share.holds(query_id)]
         return loaded, ranked, pre_ranked(ranked, mine, self.candidates, self.bottom, by)
 

@@ -170,7 +170,7 @@ def test_the_steps_of_a_recipe_can_be_typed(distill, beir_folder, causal_folder,
     assert all(name in shown for name in ("first_stage", "contrastive_heads", "routehead", "oracle_heads (bound)"))
     code, shown, _ = distill("label", *house, "--teacher", teacher, "--out", labels, "--candidates", 6)
     assert code == 0
-    assert "16 queries are left out: the teacher was fitted on their judgments" in shown
+    assert "16 of 48 queries are left out: the teacher was fitted on their judgments" in shown
     assert "32 lists (0 stood already)" in shown
     again = distill("label", *house, "--teacher", teacher, "--out", labels, "--candidates", 6)[1]
     assert "32 lists (32 stood already)" in again

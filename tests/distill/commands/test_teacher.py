@@ -159,11 +159,11 @@ def test_every_judged_query_gets_labels_of_a_teacher_that_left_it_out(
         assert not (teacher / "scores").exists()
     assert not labelled[0] & labelled[1] and labelled[0] | labelled[1] == judged
     # both fits have read their lists into the one folder, and a third finds them there
-    before = {path.name for path in (tmp_path / "scores").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").iterdir()}
     code, _, error = distill("teacher", "fit", *arguments, "--out", tmp_path / "all", "--model", causal_folder,
                              "--candidates", 6, "--scores", tmp_path / "scores")  # fmt: skip
     assert code == 0, error
-    assert {path.name for path in (tmp_path / "scores").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "scores").iterdir()} == before
 
 
 def test_a_share_that_is_none_is_refused(distill, house, causal_folder, tmp_path):
