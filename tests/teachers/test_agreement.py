@@ -26,8 +26,10 @@ QUERY, DOCUMENTS = "w7 w8", ["w1 w2 w3", "w5 w6", "w7 w20 w21", "w30 w31"]
         ([[3, 2, 1], [6, 5, 4], [1, 3, 2]], (1 - 1 / 3 - 1 / 3) / 3),
         ([[1, 1, 1], [3, 2, 1]], None),
         ([[3, 2, 1]], None),
+        ([[3], [2]], None),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_agreement_by_hand(readings, expected):
     assert agreement(readings) == (None if expected is None else pytest.approx(expected))
 
