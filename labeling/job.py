@@ -119,6 +119,8 @@ def run_on_engine(
                     on_progress(report)
         stop.obey()
         report.counts = store.finish(listed)
+        # a large folder takes a while to be counted: who asks meanwhile wants no next stage
+        stop.obey()
     return report
 
 

@@ -51,8 +51,11 @@ def merge_labels(folders: Sequence[Path], out: Path, unfinished: bool = False) -
         unfinished: also take folders whose job has not finished, with all lists that stand in their parts.
 
     Raises:
-        LabelingError: a folder cannot be read or is not finished, the teachers differ, or two lists of one query do.
+        LabelingError: a folder cannot be read or is not finished, the teachers differ, two lists of one query do, or
+            something stands in ``out``.
     """
+    if out.exists() and not (out.is_dir() and next(out.iterdir(), None) is None):
+        raise LabelingError(f"{out}: there is something already; give an empty or missing folder")
     readers = [LabelReader(folder, unfinished) for folder in folders]
     if not readers:
         raise LabelingError("no label folder to merge; give at least one")

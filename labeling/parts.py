@@ -10,10 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labeling import LabelingError
+from labeling import DamagedFile, LabelingError
 
 UNFINISHED = ".tmp"
 BROKEN = ".broken"
+
+EARLIER_IS_SAFE = "; what was written before is safe, resume from it"
+"""What the writer of a label folder is told when the disk is full."""
 
 COLUMNS = pa.schema(
     [
@@ -65,32 +68,42 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """The named columns of a Parquet file, or all, with the checksum of every page that is read compared.
 
     Raises:
-        LabelingError: the file is truncated, altered, or lacks a column.
+        DamagedFile: the file is truncated, altered, or lacks a column.
+        LabelingError: the system does not let us read it, whatever it holds.
     """
     names = None if columns is None else list(columns)
     try:
-        table = pq.read_table(path, columns=names, page_checksum_verification=True)
+        with pa.OSFile(str(path)) as file:
+            table = pq.read_table(file, columns=names, page_checksum_verification=True)
         return table if names is None else table.select(names)
     except (pa.ArrowException, OSError, KeyError) as error:
+        # a wrong checksum is an OSError too, one without a number of the system's
+        if isinstance(error, OSError) and error.errno is not None:
+            raise LabelingError(f"{path}: cannot be read ({os.strerror(error.errno)}); it is left as it is") from error
         reason = str(error).strip().splitlines()[0]
-        raise LabelingError(f"{path}: not a readable label file ({reason}); run the label job again") from error
+        raise DamagedFile(f"{path}: not a readable label file ({reason}); run the label job again") from error
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Puts a table in its place on disk, whole or not at all.
+    """Puts a table in its place in a label folder, whole or not at all.
 
     Raises:
-        LabelingError: it cannot be written.
+        LabelingError: it cannot be written; what stood in the folder still stands.
     """
 
     def write(unfinished: Path) -> None:
         pq.write_table(table, unfinished, compression="zstd", write_page_checksum=True)
 
-    write_beside(path, write)
+    write_beside(path, write, EARLIER_IS_SAFE)
 
 
-def write_beside(path: Path, write: Callable[[Path], Any]) -> None:
+def write_beside(path: Path, write: Callable[[Path], Any], advice: str = "") -> None:
     """Lets ``write`` fill a file beside ``path``, synchronises it to disk and renames it into place.
+
+    Args:
+        path: the file to be.
+        write: called with the path of the file beside it.
+        advice: the end of the error's message.
 
     Raises:
         LabelingError: the file cannot be written, as on a full disk; what stood at ``path`` still stands.
@@ -102,9 +115,7 @@ def write_beside(path: Path, write: Callable[[Path], Any]) -> None:
         unfinished.replace(path)
         _synchronise(path.parent)
     except OSError as error:
-        raise LabelingError(
-            f"{path}: cannot be written ({error.strerror or error}); what was written before is safe, resume from it"
-        ) from error
+        raise LabelingError(f"{path}: cannot be written ({error.strerror or error}){advice}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 

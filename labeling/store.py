@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from labeling import LabelingError
+from labeling import DamagedFile, LabelingError
 from labeling.compact import FinishedLists, JobLists
 from labeling.keys import canonical_json, teacher_hash
 from labeling.label_lists import Row
@@ -29,6 +29,7 @@ from labeling.lock import LOCK_FILE, exclusive
 from labeling.parts import (
     BROKEN,
     COLUMNS,
+    EARLIER_IS_SAFE,
     UNFINISHED,
     next_part_number,
     part_paths,
@@ -88,7 +89,7 @@ class LabelStore:
         for path in part_paths(self._folder):
             try:
                 table = read_table(path, COLUMNS.names)
-            except LabelingError as error:
+            except DamagedFile as error:
                 aside = path.replace(path.with_suffix(BROKEN))
                 logger.warning("%s; set aside as %s, its lists are labelled again", error, aside.name)
                 continue
@@ -98,7 +99,7 @@ class LabelStore:
     def forget_failed(self) -> None:
         """Takes the failed lists out of the parts, so that they are unfinished again."""
         for path in part_paths(self._folder) if self.finished.failed else ():
-            table = pq.read_table(path)
+            table = read_table(path)
             kept = table.filter(pc.equal(table["status"], "ok"))
             if kept.num_rows < table.num_rows:
                 write_table(kept, path)
@@ -175,9 +176,13 @@ def open_store(
         part_seconds: most seconds between two parts, while lists come.
 
     Raises:
-        LabelingError: the folder holds something else or another version's labels, or another job is at work in it.
+        LabelingError: the folder cannot be made or read, holds something else or another version's labels, or another
+            job is at work in it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabelingError(f"{folder}: no folder can be made there ({error.strerror})") from error
     others = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE and path.suffix != UNFINISHED)
     if others and MANIFEST not in others:
         raise LabelingError(f"{folder}: holds {others[0]} but no {MANIFEST}; give an empty folder or a label folder")
@@ -209,7 +214,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """
     stamped = {**manifest, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
     text = json.dumps(stamped, indent=2, sort_keys=True) + "\n"
-    write_beside(folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
+    write_beside(folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"), EARLIER_IS_SAFE)
 
 
 def read_labels(folder: Path, columns: Sequence[str] = tuple(COLUMNS.names), status: str = "ok") -> pa.Table:

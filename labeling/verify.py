@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labeling import LabelingError
+from labeling import DamagedFile, LabelingError
 from labeling.judge import Judgment
 from labeling.keys import teacher_hash
 from labeling.label_lists import group, hashed_list_key, ranks
@@ -79,7 +80,7 @@ def verify_labels(folder: Path, texts: TextHashes | None = None) -> Verification
     where ``texts`` are given, the texts are those that were judged.
 
     Raises:
-        LabelingError: there is no such folder.
+        LabelingError: there is no such folder, or the system does not let us read a file of it.
     """
     if not folder.is_dir():
         raise LabelingError(f"{folder}: no such folder")
@@ -116,12 +117,14 @@ def _check_manifest(folder: Path, found: Verification) -> dict[str, Any] | None:
 
 def _check_job_lists(folder: Path, manifest: Mapping[str, Any] | None, found: Verification) -> dict[str, str]:
     """List key -> query id of the lists that the last finished job was about."""
-    if manifest is not None and not manifest["complete"] and not (folder / LISTS).exists():
+    if not os.path.lexists(folder / LISTS):
+        if manifest is None or manifest["complete"]:
+            found.problems.append(Problem(LISTS, "there is no such file; run the label job again"))
         return {}
     try:
         lists = read_table(folder / LISTS, ["query_id", "list_key"]).to_pydict()
-    except LabelingError as error:
-        found.problems.append(Problem(LISTS, _without(folder / LISTS, error), unreadable=(folder / LISTS).exists()))
+    except DamagedFile as error:
+        found.problems.append(Problem(LISTS, _without(folder / LISTS, error), unreadable=True))
         return {}
     for name in ("query_id", "list_key"):
         if len(set(lists[name])) < len(lists[name]):
@@ -132,7 +135,7 @@ def _check_job_lists(folder: Path, manifest: Mapping[str, Any] | None, found: Ve
 def _check_part(path: Path, manifest: Mapping[str, Any] | None, held: dict[str, str], found: Verification) -> None:
     try:
         table = read_table(path).select(COLUMNS.names)
-    except (LabelingError, KeyError) as error:
+    except (DamagedFile, KeyError) as error:
         found.problems.append(Problem(path.name, _without(path, error), unreadable=True))
         return
     found.rows += table.num_rows
@@ -230,7 +233,7 @@ def _compare_texts(folder: Path, live: Mapping[str, str], texts: TextHashes, fou
     for path in part_paths(folder):
         try:
             rows = read_table(path, ["list_key", "query_id", "query_hash", "doc_id", "doc_hash"])
-        except LabelingError:
+        except DamagedFile:
             continue  # named before
         if live:
             rows = rows.filter(pc.is_in(rows["list_key"], value_set=pa.array(list(live), pa.string())))

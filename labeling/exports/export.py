@@ -106,7 +106,10 @@ def export_labels(
         else:
             write_lines(path, rows)
 
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabelingError(f"{out}: no file can be made there ({error.strerror})") from error
     write_beside(out, write)
     return report
 

@@ -13,7 +13,7 @@ from labeling import LabelingError
 from labeling.job import JobSettings, run_label_job
 from labeling.label_lists import CandidateList
 from labeling.parts import part_paths
-from labeling.store import read_labels, read_manifest
+from labeling.store import LabelStore, read_labels, read_manifest
 
 ONE_LIST_A_PART = JobSettings(part_lists=1)
 
@@ -202,6 +202,19 @@ def test_a_job_asked_to_stop_keeps_the_list_at_hand(tmp_path, lists, make_judge,
     rest = make_judge()
     assert run_label_job(lists, rest, tmp_path).resumed == place + 1
     assert rest.queries == queries[place + 1 :]
+
+
+def test_a_job_asked_to_stop_while_it_counts_its_lists_is_whole_and_stops(tmp_path, lists, make_judge, monkeypatch):
+    finish = LabelStore.finish
+
+    def finish_under_a_signal(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return finish(*arguments)
+
+    monkeypatch.setattr(LabelStore, "finish", finish_under_a_signal)
+    with pytest.raises(KeyboardInterrupt):
+        run_label_job(lists, make_judge(), tmp_path)
+    assert read_labels(tmp_path).num_rows == 16
 
 
 def test_parts_hold_the_lists_they_are_told_to(tmp_path, lists, make_judge):

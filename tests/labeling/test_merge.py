@@ -45,6 +45,18 @@ def test_shards_joined_are_the_job_in_one(label, lists, tmp_path):
     assert str(tmp_path) not in (tmp_path / "joined" / "manifest.json").read_text()
 
 
+@pytest.mark.parametrize("name", ["first", "thesis", "thesis/thesis.tex"])
+def test_nothing_is_merged_into_what_stands_there(label, lists, tmp_path, name):
+    first, second = label("first", lists[:1]), label("second", lists[1:])
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("all of it")
+    before = contents(first)
+    with pytest.raises(LabelingError, match=rf"{name}: there is something already; give an empty or missing folder"):
+        merge_labels([first, second], tmp_path / name)
+    assert contents(first) == before
+    assert (tmp_path / "thesis" / "thesis.tex").read_text() == "all of it"
+
+
 def test_a_merged_folder_is_resumed_like_any_other(label, lists, tmp_path, make_judge):
     merge_labels([label("first", lists[:2]), label("second", lists[2:3])], tmp_path / "joined")
     judge = make_judge()

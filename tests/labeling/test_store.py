@@ -99,6 +99,30 @@ def test_a_manifest_that_is_not_ours_is_refused(folder, lists, make_judge, text,
         run_label_job(lists, make_judge(), folder)
 
 
+def test_a_part_that_cannot_be_reached_stops_the_job_and_is_left_alone(folder, lists, make_judge):
+    """Rights or a disk that is away are no damage: the labels may be whole, and must not be paid for again."""
+    part = part_paths(folder)[1]
+    content = part.read_bytes()
+    part.unlink()
+    part.symlink_to(part.name)  # its own target: opening it fails for every user
+    for read in (read_labels, lambda folder: run_label_job(lists, make_judge(), folder)):
+        with pytest.raises(LabelingError, match=r"part-00001.parquet: cannot be read \(Too many levels of symbolic"):
+            read(folder)
+    assert part.is_symlink()
+    part.unlink()
+    part.write_bytes(content)
+    judge = make_judge()
+    assert (run_label_job(lists, judge, folder).resumed, judge.queries) == (4, [])
+
+
+@pytest.mark.parametrize("name", ["file", "file/labels"])
+def test_a_place_where_no_folder_can_be_is_named(tmp_path, lists, make_judge, name):
+    (tmp_path / "file").write_text("a thesis")
+    with pytest.raises(LabelingError, match=rf"{tmp_path / name}: no folder can be made there \((File exists|Not a dir)"):
+        run_label_job(lists, make_judge(), tmp_path / name)
+    assert (tmp_path / "file").read_text() == "a thesis"
+
+
 def test_a_folder_without_manifest_is_no_label_folder(tmp_path):
     with pytest.raises(LabelingError, match="no manifest.json, so no label folder"):
         read_labels(tmp_path)

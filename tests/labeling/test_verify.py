@@ -138,6 +138,25 @@ def test_damage_is_found_and_exactly_its_lists_are_made_again(folder, lists, mak
     assert not verify_labels(folder).problems
 
 
+@pytest.mark.parametrize("name", ["part-00001.parquet", "lists.parquet"])
+def test_a_file_that_cannot_be_reached_is_not_set_aside(folder, name):
+    (folder / name).unlink()
+    (folder / name).symlink_to(name)  # its own target: opening it fails for every user
+    for look in (verify_labels, repair_labels):
+        with pytest.raises(LabelingError, match=rf"{name}: cannot be read \(Too many .*\); it is left as it is"):
+            look(folder)
+    assert (folder / name).is_symlink()
+
+
+def test_a_table_of_lists_that_is_gone_is_a_problem(folder):
+    (folder / "lists.parquet").unlink()
+    assert [(problem.place, problem.message) for problem in verify_labels(folder).problems] == [
+        ("lists.parquet", "there is no such file; run the label job again")
+    ]
+    assert repair_labels(folder)[1] == []
+    assert verify_labels(folder).problems == []
+
+
 def test_nothing_is_deleted_by_a_repair(folder):
     edit_a_rank(*part_paths(folder))
     edited = part_paths(folder)[1].read_bytes()

@@ -212,3 +212,18 @@ def test_hostile_texts_come_back_as_they_were_but_for_halves_of_characters(hosti
         query = [row["query"] for row in loaded]
         found = {entry["text"] if isinstance(entry, dict) else entry for entry in query}
         assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("file/out.jsonl", r"out.jsonl: no file can be made there \((File exists|Not a directory)\)$"),
+        # no word of resuming: an export is made in one go
+        ("folder.jsonl", r"folder.jsonl: cannot be written \(Is a directory\)$"),
+    ],
+)
+def test_a_place_where_no_file_can_be_is_named(folder, texts, tmp_path, name, message):
+    (tmp_path / "file").write_text("a thesis")
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(LabelingError, match=message):
+        export_labels(folder, "st-list", tmp_path / name, texts)
