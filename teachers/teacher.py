@@ -13,7 +13,7 @@ from teachers.agreement import agreement
 from teachers.baselines import HeadRanker
 from teachers.evidence import evidence_span
 from teachers.explanation import Explanation, explain, positive_weights, token_attention
-from teachers.head_scores import HeadReader, HeadScores, ListReading, reading_order
+from teachers.head_scores import HeadReader, HeadScores, ListReading, canonical_order
 
 
 class HeadTeacher:
@@ -54,15 +54,21 @@ class HeadTeacher:
 
         ``on_window``: see `HeadReader.read_closely`.
         """
-        # ranked in the order read: sums over documents then round alike, whatever order the caller gave
-        settings = self.reader.prompts.settings
-        distinct = [(query, reading_order(query, documents, settings)) for query, documents in lists]
+        distinct = [(query, self._distinct(query, documents)) for query, documents in lists]
         readings = self.reader.read_closely(distinct, self.reader.batch_tokens, self.evidence, on_window)
         judged = [self._judged(texts, reading) for (_, texts), reading in zip(distinct, readings, strict=True)]
         return [
             [dict(answers[document]) for document in documents]
             for (_, documents), answers in zip(lists, judged, strict=True)
         ]
+
+    def _distinct(self, query: str, documents: Sequence[str]) -> list[str]:
+        """Each text once: in the caller's order where the prompt follows it, else in one that depends on texts alone.
+
+        Sums over documents then round alike, whatever order the caller gave.
+        """
+        follows = self.reader.prompts.settings.order == "best_last"
+        return list(dict.fromkeys(documents)) if follows else canonical_order(query, documents)
 
     def _judged(self, texts: Sequence[str], reading: ListReading) -> dict[str, dict[str, Any]]:
         """What is said of each text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from distill.collections.collection import Collection, DataError, Document
 from distill.collections.files import numbered_lines, whole_folder
 from distill.collections.trec import read_qrels, write_qrels
+from labeling.texts import well_formed
+
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_beir(folder: Path) -> Collection:
@@ -118,6 +122,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = json.loads(text)
         except json.JSONDecodeError as error:
             raise DataError.at(path, line, f"not JSON ({error.msg}); one object a line is accepted") from None
+        if _ESCAPED_SURROGATE.search(text):
+            # JSON may name half a character, which neither a file nor a tokenizer takes
+            row = json.loads(well_formed(json.dumps(row, ensure_ascii=False)))
         if not isinstance(row, dict):
             raise DataError.at(path, line, f"a JSON {type(row).__name__}; an object with _id and text is accepted")
         for key in ("_id", "text"):

@@ -79,7 +79,7 @@ class Collection:
         digest = hashlib.sha256()
         for part in (self._document_rows(), self._query_rows(), self._judgment_rows()):
             for row in part:
-                digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
+                digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass"))
                 digest.update(b"\n")
             digest.update(b"\n")
         return digest.hexdigest()

@@ -6,24 +6,27 @@ import gzip
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from distill.collections.collection import DataError
 
+_UTF8 = "utf-8-sig"  # spreadsheets and Windows editors begin a file with a byte order mark
+
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its end) of a UTF-8 file, packed where it ends in ``.gz``.
 
-    Blank lines are passed over, but counted.
+    Blank lines are passed over, but counted; a byte order mark is no part of the first line.
 
     Raises:
         DataError: there is no such file, or it is not UTF-8, or not gzip in spite of its name.
     """
     number = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding=_UTF8) if path.suffix == ".gz" else path.open(encoding=_UTF8) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, line.rstrip("\r\n")
@@ -31,7 +34,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise DataError.at(path, number + 1, f"not UTF-8 ({error.reason}); the file must be UTF-8 text") from None
-    except (gzip.BadGzipFile, EOFError):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{path}: not a whole gzip file; pack it again, or drop .gz from its name") from None
 
 

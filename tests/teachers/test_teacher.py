@@ -57,6 +57,17 @@ def test_the_cut_pass_of_a_teacher_scores_as_the_full_one(reader, fitted):
     assert [row["score"] for row in teacher.judge(QUERY, DOCUMENTS)] == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_teacher_judges_the_very_prompt_that_was_read_to_fit_it(tokenizer, fitted):
+    """With the caller's order the first document stands last, and must not be turned round twice."""
+    reader = HeadReader(build("llama"), tokenizer, PROMPT.model_copy(update={"order": "best_last"}), state_layer=1)
+    documents = [*DOCUMENTS, DOCUMENTS[0]]
+    expected = fitted[0].score(reader.read(QUERY, documents[:4])).tolist()
+    judged = [row["score"] for row in HeadTeacher(reader, fitted[0], MODEL).judge(QUERY, documents)]
+    assert judged == pytest.approx([*expected, expected[0]], abs=1e-5)
+    other_way = fitted[0].score(reader.read(QUERY, documents[:4][::-1])).tolist()
+    assert judged[:4] != pytest.approx(other_way[::-1], abs=1e-3)
+
+
 def test_a_teacher_runs_no_layer_that_it_does_not_need(reader):
     ranker = WeightedHeads((Head(1, 0),), (1.0,), FeatureSettings(), "static_heads")
     assert HeadTeacher(reader, ranker, MODEL).reader.depth == 2

@@ -99,3 +99,15 @@ def test_writing_replaces_a_collection_but_nothing_else(folder, tmp_path):
     with pytest.raises(DataError, match="holds something other than a BEIR collection"):
         write_beir(COLLECTION, tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_half_a_character_is_read_as_one_that_files_and_tokenizers_take(tmp_path):
+    (tmp_path / "corpus.jsonl").write_text(
+        r'{"_id": "d\udc00", "title": "\uD83D", "text": "a \ud83d b \ud83d\ude00", "metadata": {"\udc00": ["\ud83d"]}}'
+    )
+    (tmp_path / "queries.jsonl").write_text(r'{"_id": "q", "text": "\ud83d?"}')
+    read = read_beir(tmp_path)
+    assert read.documents == {"d\ufffd": Document("d\ufffd", "\ufffd", "a \ufffd b 😀", {"\ufffd": ["\ufffd"]})}
+    assert read.queries == {"q": "\ufffd?"}
+    write_beir(read, tmp_path / "again")
+    assert read_beir(tmp_path / "again").fingerprint() == read.fingerprint()

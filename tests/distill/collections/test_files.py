@@ -20,6 +20,13 @@ def test_a_packed_file_reads_as_the_plain_one(tmp_path):
     assert list(numbered_lines(tmp_path / "a.txt.gz")) == [(1, "가"), (2, "b")]
 
 
+@pytest.mark.parametrize("name", ["lines.txt", "lines.txt.gz"])
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path, name):
+    content = "\ufeffq0 Q0 d0\n\ufeffq1\n".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert list(numbered_lines(tmp_path / name)) == [(1, "q0 Q0 d0"), (2, "\ufeffq1")]
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"absent\.txt: no such file"):
         list(numbered_lines(tmp_path / "absent.txt"))
