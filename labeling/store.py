@@ -19,7 +19,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from labeling import DamagedFile, LabelingError
 from labeling.compact import FinishedLists, JobLists

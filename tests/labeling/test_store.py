@@ -118,7 +118,7 @@ def test_a_part_that_cannot_be_reached_stops_the_job_and_is_left_alone(folder, l
 @pytest.mark.parametrize("name", ["file", "file/labels"])
 def test_a_place_where_no_folder_can_be_is_named(tmp_path, lists, make_judge, name):
     (tmp_path / "file").write_text("a thesis")
-    with pytest.raises(LabelingError, match=rf"{tmp_path / name}: no folder can be made there \((File exists|Not a dir)"):
+    with pytest.raises(LabelingError, match=rf"{name}: no folder can be made there \((File exists|Not a directory)\)"):
         run_label_job(lists, make_judge(), tmp_path / name)
     assert (tmp_path / "file").read_text() == "a thesis"
 
