@@ -74,6 +74,11 @@ def main() -> None:
         sys.exit(130)
     except _NAMED_ERRORS as error:
         _stop(errors, str(error))
+    except OSError as error:
+        # one that names a file is between the user and the system: no room, no right, a file where a folder should be
+        if error.filename is None:
+            raise
+        _stop(errors, f"{error.filename}: {error.strerror}")
     except ModuleNotFoundError as error:
         advice = install_advice(error)
         if advice is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from distill.artifacts import file_stamps
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import check_run, read_run
+from distill.evaluation.measures import is_mean
 from distill.models import ModelReference
 from distill.progress import Advance
 from distill.recipe import Recipe
@@ -113,7 +114,7 @@ def comparison_of(
         judgments=f"{recipe.name}, {recipe.queries.test_split} split",
         system=system,
         reference=reference,
-        measures=metrics["measures"],
+        measures=[measure for measure in metrics["measures"] if is_mean(measure)],
         first_stage="first_stage" if "first_stage" in runs else None,
         collection=collection,
         language=recipe.encoder.language if recipe.encoder else "english",

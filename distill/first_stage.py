@@ -62,6 +62,9 @@ class BM25Index:
     """An index of documents in memory that answers one query at a time, the same on every machine.
 
     Source: Robertson et al., Okapi at TREC-3, 1994, in Lucene's variant; Lù, BM25S, arXiv 2407.03618.
+
+    Raises:
+        DataError: no document holds anything to match.
     """
 
     def __init__(self, texts: Mapping[str, str], settings: BM25Settings | None = None) -> None:
@@ -69,7 +72,10 @@ class BM25Index:
         self._split = _Splitter(settings)
         self._doc_ids = np.array(list(texts), dtype=object)
         self._model = bm25s.BM25(k1=settings.k1, b=settings.b, method="lucene")
-        self._model.index([self._split(text) for text in texts.values()], show_progress=False)
+        split = [self._split(text) for text in texts.values()]
+        if not any(split):
+            raise DataError(f"none of the {len(split)} documents holds a word to match; are tokens and language right?")
+        self._model.index(split, show_progress=False)
 
     def search(self, query: str, depth: int) -> dict[str, float]:
         """The best ``depth`` documents with a positive score, best first; fewer where fewer have one."""
@@ -91,7 +97,7 @@ def bm25_run(
 
     Raises:
         ValueError: ``depth`` is not positive.
-        DataError: a query is not in the collection, or the collection has no documents.
+        DataError: a query is not in the collection, or the collection has no documents, or none with a word.
     """
     if depth < 1:
         raise ValueError(f"depth {depth}; at least 1 is accepted")

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from distill.evaluation.measures import check_measures
 from distill.first_stage import BM25Settings
 from distill.recipe_rules import first_problem
 from distill.recipe_section import Section, optional, optional_table
@@ -126,6 +127,12 @@ class EvaluationSection(Section):
     timed_queries: PositiveInt = Field(10, description="test queries that each system is timed on")
     system: str | None = optional("of a recipe without a teacher: what may be shipped; none: the last named")
     reference: str | None = optional("of a recipe without a teacher: what it is to beat; none: the first named")
+
+    @field_validator("measures")
+    @classmethod
+    def _measures_are_known(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
+        check_measures(measures)
+        return measures
 
 
 class MixSection(Section):

@@ -103,8 +103,9 @@ class HeadReader:
         if first_order and settings.order != "seeded":
             raise TeacherError(f"first_order is {first_order}, but the caller's order is one; give order: seeded")
         self.first_order = first_order
-        self._context: int = config.max_position_embeddings
+        # first, because it refuses families whose attention cannot be read: these may lack what is asked next
         self._pass = PromptPass(model, self.depth, self.state_layer)
+        self._context: int = config.max_position_embeddings
         self._model = model
 
     @property

@@ -23,6 +23,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
     Raises:
         DataError: there is no such file, or it is not UTF-8, or not gzip in spite of its name.
+        OSError: the system does not let us read it.
     """
     number = 0
     try:

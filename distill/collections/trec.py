@@ -136,8 +136,8 @@ def _judgment_lines(path: Path) -> Iterator[tuple[int, str, str, int]]:
             width = len(columns)
             if width not in (3, 4):
                 raise DataError.at(path, line, f"{width} columns; {QRELS_LINE}")
-            if width == 3 and not _is_whole(columns[2]):
-                continue
+            if width == 3 and not _is_number(columns[2]):
+                continue  # the names of the columns
         if len(columns) != width:
             raise DataError.at(path, line, f"{len(columns)} columns where the first line has {width}; {QRELS_LINE}")
         if not _is_whole(columns[-1]):
@@ -162,6 +162,14 @@ def _is_float32(score: float) -> bool:
 
 def _is_whole(text: str) -> bool:
     return text.strip().removeprefix("-").isdecimal()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_word(what: str, text: str) -> None:

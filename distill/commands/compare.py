@@ -49,7 +49,7 @@ def compare(
     ] = None,
     title: Annotated[str | None, typer.Option(help="of the report; default: the two runs' names")] = None,
     resamples: Annotated[int, typer.Option(help="of the randomisation test and the bootstrap", min=100)] = 10_000,
-    seed: Annotated[int, typer.Option(help="of both")] = 0,
+    seed: Annotated[int, typer.Option(help="of both", min=0)] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the report's files in --out")] = False,
 ) -> None:
     """Compare runs query by query: tests, intervals, slices, changed queries; a verdict, a page and all figures.
@@ -67,6 +67,13 @@ def compare(
     from students.terms import known_language
 
     if qrels is None and labels is None:
+        for_judgments = {
+            "--from-teacher": from_teacher, "--measure": measure, "--system": system, "--reference": reference,
+            "--first-stage": first_stage, "--columns": columns, "--frequency": frequency, "--teacher": teacher,
+            "--teacher-again": teacher_again, "--latency": latency, "--budget": budget, "--title": title,
+        }  # fmt: skip
+        if given := [name for name, value in for_judgments.items() if value]:
+            raise typer.BadParameter(f"{', '.join(given)} need judgments: give --qrels, or --labels")
         _side_by_side(runs, collection, out, overwrite)
         return
     refuse_existing_report(out, overwrite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -26,7 +26,9 @@ def first_stage(
     k1: Annotated[float, typer.Option(min=0, help="how much a repeated word adds before it saturates")] = 1.5,
     b: Annotated[float, typer.Option(min=0, max=1, help="how much long documents are discounted, 0 to 1")] = 0.75,
     tokens: Annotated[Tokens, typer.Option(help="what is matched; bigrams suit Korean and Chinese")] = "words",
-    language: Annotated[str, typer.Option(help="stemmer and stop words: a Snowball language, or none")] = "english",
+    language: Annotated[
+        str, typer.Option(help="stemmer and stop words: a Snowball language, korean, korean_particles, or none")
+    ] = "english",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
 ) -> None:
     """Find candidates for every query by BM25 and write them as a TREC run.
@@ -38,9 +40,12 @@ def first_stage(
     from distill.first_stage import BM25Settings, bm25_run
 
     refuse_existing(out, overwrite)
-    stop_words: Literal["english", "none"] = "english" if language == "english" else "none"
+    if language in ("korean", "korean_particles"):
+        words: dict[str, Any] = {"language": language}
+    else:
+        words = {"stemmer": language, "stop_words": "english" if language == "english" else "none"}
     try:
-        settings = BM25Settings(k1=k1, b=b, tokens=tokens, stemmer=language, stop_words=stop_words)
+        settings = BM25Settings.model_validate({"k1": k1, "b": b, "tokens": tokens, **words})
     except ValidationError as error:
         raise DataError(f"--language: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
     read = read_beir(collection)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = 20
 PART_LISTS = 16
+DOCUMENT_WORDS = 100
+REASON_DOCUMENTS = 3
 
 
 def label(
@@ -44,7 +46,7 @@ def label(
         typer.Option(help="how its heads are used; default: the last of these that the teacher holds"),
     ] = None,
     generate: Annotated[str | None, typer.Option(help="judge: a causal model that writes the order down")] = None,
-    max_document_words: Annotated[int, typer.Option(help="words of a document that it reads", min=1)] = 100,
+    max_document_words: Annotated[int, typer.Option(help="words of a document that it reads", min=1)] = DOCUMENT_WORDS,
     cross_encoder: Annotated[str | None, typer.Option(help="judge: any cross-encoder with one output")] = None,
     bi_encoder: Annotated[
         str | None, typer.Option(help="judge: a sentence-transformers bi-encoder, for a student's first training")
@@ -63,7 +65,9 @@ def label(
         ),
     ] = 0,
     reasons: Annotated[str | None, typer.Option(help="causal model that writes reasons for the best documents")] = None,
-    reason_documents: Annotated[int, typer.Option(help="best documents of a list that get a reason", min=1)] = 3,
+    reason_documents: Annotated[
+        int, typer.Option(help="best documents of a list that get a reason", min=1)
+    ] = REASON_DOCUMENTS,
     shard: Annotated[
         str | None, typer.Option(help="label one share of the queries, as 3/8; each share in a folder of its own")
     ] = None,
@@ -100,10 +104,11 @@ def label(
     for_flags = {
         "--collection": collection, "--run": run, "--queries": queries, "--candidates": candidates != CANDIDATES,
         "--pre-ranked": pre_ranked, "--bottom": bottom, "--teacher": teacher, "--method": method,
-        "--generate": generate, "--cross-encoder": cross_encoder, "--bi-encoder": bi_encoder,
-        "--judgments": judgments, "--no-evidence": not evidence, "--orders": orders, "--first-order": first_order,
-        "--reasons": reasons, "--shard": shard, "--part-lists": part_lists != PART_LISTS,
-        "--retry-failed": retry_failed,
+        "--generate": generate, "--max-document-words": max_document_words != DOCUMENT_WORDS,
+        "--cross-encoder": cross_encoder, "--bi-encoder": bi_encoder, "--judgments": judgments,
+        "--no-evidence": not evidence, "--orders": orders, "--first-order": first_order, "--reasons": reasons,
+        "--reason-documents": reason_documents != REASON_DOCUMENTS, "--shard": shard,
+        "--part-lists": part_lists != PART_LISTS, "--retry-failed": retry_failed,
     }  # fmt: skip
     if recipe is not None:
         given = [name for name, value in for_flags.items() if value]
@@ -111,6 +116,8 @@ def label(
             raise typer.BadParameter(f"with a recipe there is no {', '.join(given)}: the recipe says it, see --set")
         _label_recipe(recipe, set_ or [], out, said, dry_run)
         return
+    if set_:
+        raise typer.BadParameter("it changes a recipe's settings, and no recipe is given", param_hint="--set")
     if collection is None or run is None:
         raise typer.BadParameter("without a recipe, --collection and --run are needed")
     lists = _Lists(collection, run, queries, candidates, pre_ranked, bottom, shard)
@@ -147,6 +154,7 @@ class _Lists:
     def choose(self, console: Console, judge: _Judge) -> tuple[Collection, Run, Run]:
         """The collection, the whole first stage, and what the judge reads of it."""
         from distill.collections.beir import read_beir
+        from distill.collections.collection import DataError
         from distill.collections.trec import check_run, read_run
         from distill.stages.candidates import pre_ranked
         from distill.stages.roles import read_ids
@@ -169,7 +177,13 @@ class _Lists:
         if left_out := len(wanted) - len(free):
             console.print(f"{left_out} of {len(wanted)} queries are left out: {why}", highlight=False)
         mine = [query_id for query_id in free if share.holds(query_id)]
-        return loaded, ranked, pre_ranked(ranked, mine, self.candidates, self.bottom, by)
+        chosen = pre_ranked(ranked, mine, self.candidates, self.bottom, by)
+        if without := [query_id for query_id in mine if query_id not in chosen]:
+            said = f"{len(without)} of {len(mine)} queries have no candidates in {self.run}, such as {without[0]!r}"
+            if not chosen:
+                raise DataError(said)
+            console.print(f"{said}; they are left out", highlight=False, soft_wrap=True, markup=False)
+        return loaded, ranked, chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +211,7 @@ class _Judge:
         given = [name for name, value in named.items() if value is not None]
         if len(given) != 1:
             raise typer.BadParameter(f"one judge is needed: {', '.join(named)}; got {', '.join(given) or 'none'}")
-        if self.first_order and self.teacher is None:
-            raise typer.BadParameter("it is for --teacher alone", param_hint="--first-order")
+        self._refuse_what_it_would_ignore()
         if self.teacher is not None:
             return TeacherSource(
                 self.teacher, self.method, lists.collection, lists.run, self.says, first_order=self.first_order
@@ -210,6 +223,18 @@ class _Judge:
         if self.bi_encoder is not None:
             return ModelSource("bi_encoder", self.bi_encoder, self.says, self.max_document_words)
         return ModelSource("cross_encoder", str(self.cross_encoder), self.says, self.max_document_words)
+
+    def _refuse_what_it_would_ignore(self) -> None:
+        heads, writer = self.teacher is not None, self.generate is not None
+        of_some_judges = [
+            ("--method", self.method is not None, heads, "--teacher"),
+            ("--first-order", self.first_order > 0, heads, "--teacher"),
+            ("--max-document-words", self.max_document_words != DOCUMENT_WORDS, writer, "--generate"),
+            ("--orders", self.says.orders is not None, heads or writer, "--teacher and --generate"),
+        ]
+        for option, given, known, judges in of_some_judges:
+            if given and not known:
+                raise typer.BadParameter(f"it is for {judges} alone", param_hint=option)
 
 
 def _label_flags(

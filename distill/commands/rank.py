@@ -154,10 +154,11 @@ def _lines(path: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        with path.open("rb") as lines:
-            yield lines
+        lines = path.open("rb")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+    with lines:
+        yield lines
 
 
 def _notes(totals: Totals) -> Iterator[str]:

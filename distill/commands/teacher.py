@@ -54,6 +54,9 @@ def fit(
     mix_pre_ranker: Annotated[
         str | None, typer.Option(help="bi- or cross-encoder, such as a student, to mix into the score")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace the teacher in --out; its head scores are used again")
+    ] = False,
 ) -> None:
     """Read head scores of a split's queries and fit every method on them; resumed where it stopped."""
     from distill.collections.beir import read_beir
@@ -61,10 +64,11 @@ def fit(
     from distill.progress import progress_bar
     from distill.recipe import MixSection, TeacherSection
     from distill.stages.candidates import judgments_from, top
-    from distill.stages.teacher import fit_teacher
+    from distill.stages.teacher import fit_teacher, refuse_existing_teacher
     from labeling.shards import Shard
     from teachers.prompt import PromptSettings
 
+    refuse_existing_teacher(out, overwrite)
     console, left_out = Console(), Shard.parse(leave_out) if leave_out else None
     loaded, ranked = read_beir(collection), read_run(run)
     check_run(ranked, loaded, str(run))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill.collections.collection import DataError
+from distill.evaluation.csv_table import read_table
 
 _COLUMNS = {"run", "lists", "student"}
 
@@ -33,24 +33,20 @@ def read_budgets(path: Path, runs: Collection[str]) -> dict[str, Budget]:
         runs: names of the runs that are compared.
 
     Raises:
-        DataError: a column is missing or unknown, a run is unknown or stands twice, or a count is no positive number.
+        DataError: the file is no such table, a column is missing or unknown, a run is unknown or stands twice, or a
+            count is no positive number.
     """
     budgets: dict[str, Budget] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        columns = set(rows.fieldnames or ())
-        if not {"run", "lists"} <= columns or columns - _COLUMNS:
-            given = ", ".join(rows.fieldnames or ()) or "none"
-            raise DataError(f"{path}:1: columns {given}; accepted are run, lists and, if you like, student")
-        for row in rows:
-            # csv files a row's surplus cells under None
-            if None in row or None in row.values():
-                raise DataError.at(path, rows.line_num, f"another number of cells than the {len(columns)} columns")
-            name, lists = row["run"], row["lists"].strip()
-            if name not in runs or name in budgets:
-                problem = "stands here a second time" if name in budgets else f"is none of {', '.join(runs)}"
-                raise DataError.at(path, rows.line_num, f"run {name!r} {problem}")
-            if not (lists.isascii() and lists.isdecimal() and int(lists) > 0):
-                raise DataError.at(path, rows.line_num, f"lists {lists!r}; a whole number above 0 is accepted")
-            budgets[name] = Budget(int(lists), row.get("student") or "student")
+    columns, rows = read_table(path)
+    if not {"run", "lists"} <= set(columns) <= _COLUMNS:
+        given = ", ".join(columns) or "none"
+        raise DataError(f"{path}:1: columns {given}; accepted are run, lists and, if you like, student")
+    for line, row in rows:
+        name, lists = row["run"], row["lists"].strip()
+        if name not in runs or name in budgets:
+            problem = "stands here a second time" if name in budgets else f"is none of {', '.join(runs)}"
+            raise DataError.at(path, line, f"run {name!r} {problem}")
+        if not (lists.isascii() and lists.isdecimal() and int(lists) > 0):
+            raise DataError.at(path, line, f"lists {lists!r}; a whole number above 0 is accepted")
+        budgets[name] = Budget(int(lists), row.get("student") or "student")
     return budgets

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill.collections.collection import DataError, Qrels, Run
-from distill.evaluation.measures import evaluate
+from distill.evaluation.measures import check_measures, evaluate, is_mean
 from distill.evaluation.paired import LEVEL, RESAMPLES, Paired, holm, paired
 
 ALL_QUERIES = "all queries"
@@ -141,13 +140,18 @@ def compare(
         seed: of both.
 
     Raises:
-        DataError: fewer than two runs or judged queries, an unknown measure, or one named twice.
+        DataError: fewer than two runs or judged queries, an unknown measure, one named twice, or one that is no mean
+            over queries.
     """
     if len(runs) < 2:
         raise DataError(f"{len(runs)} run; a comparison needs at least two")
     if len(qrels) < 2:
         raise DataError(f"{len(qrels)} judged queries; a comparison needs at least two")
-    _refuse_twice(measures)
+    check_measures(measures)
+    if others := [measure for measure in measures if not is_mean(measure)]:
+        raise DataError(
+            f"measure {others[0]} is no mean over queries, so runs cannot be compared by it; nDCG@10 is one"
+        )
     queries = tuple(qrels)
     values = {name: _columns(evaluate(run, qrels, measures), measures) for name, run in runs.items()}
     parts = {ALL_QUERIES: frozenset(queries), **_judged(slices or {}, queries)}
@@ -220,9 +224,3 @@ def _judged(slices: Slices, queries: Sequence[str]) -> dict[str, frozenset[str]]
 
 def _columns(rows: Mapping[str, Mapping[str, float]], measures: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     return {measure: np.array([row[measure] for row in rows.values()]) for measure in measures}
-
-
-def _refuse_twice(measures: Sequence[str]) -> None:
-    twice = [measure for measure, count in Counter(measures).items() if count > 1]
-    if twice:
-        raise DataError(f"measure {twice[0]!r} is named twice; each is accepted once")

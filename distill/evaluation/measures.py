@@ -93,6 +93,20 @@ def is_mean(measure: str) -> bool:
     return measure not in _GEOMETRIC | _COUNTS
 
 
+def check_measures(measures: Sequence[str]) -> None:
+    """See that runs can be measured by all of these and compared by the first.
+
+    Raises:
+        DataError: a measure is unknown or named twice, or the first is no mean over queries.
+    """
+    for place, measure in enumerate(measures):
+        _meaning(measure)
+        if measure in measures[:place]:
+            raise DataError(f"measure {measure!r} is named twice")
+    if not is_mean(measures[0]):
+        raise DataError(f"measure {measures[0]!r} decides, as the first, and is no mean over queries; nDCG@10 is one")
+
+
 def with_judged_share(measures: Sequence[str]) -> list[str]:
     """The measures with ``judged@k`` behind each ``nDCG@k``: how much of what it counts anybody has looked at."""
     named: list[str] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import ranking
+from distill.evaluation.csv_table import read_table
 from students.terms import TermReader
 
 SliceTable = dict[str, frozenset[str]]
@@ -98,24 +98,21 @@ def read_columns(path: Path, queries: Iterable[str]) -> dict[str, dict[str, str]
     The first row names the columns, one of which is ``query_id``. Queries that were not asked for are left out.
 
     Raises:
-        DataError: no column is called so, a row has another number of cells, or a query stands twice.
+        DataError: the file is no such table, no column is called so, or a query stands twice.
     """
-    wanted, columns = set(queries), dict[str, dict[str, str]]()
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",", restkey="", restval=None)
-        names = rows.fieldnames or []
-        if "query_id" not in names:
-            raise DataError(f"{path}:1: columns {', '.join(names) or 'none'}; one of them must be query_id")
-        for row in rows:
-            if "" in row or None in row.values():
-                raise DataError.at(path, rows.line_num, f"another number of cells than the {len(names)} columns")
-            query_id = row.pop("query_id")
+    names, rows = read_table(path)
+    if "query_id" not in names:
+        raise DataError(f"{path}:1: columns {', '.join(names) or 'none'}; one of them must be query_id")
+    wanted, seen = set(queries), set[str]()
+    columns: dict[str, dict[str, str]] = {name: {} for name in names if name != "query_id"}
+    for line, row in rows:
+        query_id = row.pop("query_id")
+        if query_id in seen:
+            raise DataError.at(path, line, f"query {query_id!r} stands here a second time")
+        seen.add(query_id)
+        if query_id in wanted:
             for name, cell in row.items():
-                known = columns.setdefault(name, {})
-                if query_id in known:
-                    raise DataError.at(path, rows.line_num, f"query {query_id!r} stands here a second time")
-                if query_id in wanted:
-                    known[query_id] = cell
+                columns[name][query_id] = cell
     return columns
 
 

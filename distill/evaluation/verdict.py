@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from distill.evaluation.comparison import SMALL, Comparison, Contrast
 
 
@@ -21,10 +23,10 @@ def verdict(comparison: Comparison, system: str, reference: str, from_teacher: b
         outcome = f"{system} is {'better' if found.difference > 0 else 'worse'} than {reference}: {figures}; {tests}"
     else:
         no = "no" if from_teacher else "No"
-        outcome = (
-            f"{no} difference is shown between {system} and {reference}: {figures}; {tests}; so many queries show a "
-            f"difference of {found.detectable:.3f} in four experiments of five"
-        )
+        outcome = f"{no} difference is shown between {system} and {reference}: {figures}; {tests}"
+        # two or three queries have no such figure
+        if math.isfinite(found.detectable):
+            outcome += f"; so many queries show a difference of {found.detectable:.3f} in four experiments of five"
     few = f"; fewer than {SMALL} queries prove little" if found.small else ""
     if from_teacher:
         return f"By a teacher's labels, not people's judgments, {outcome}{few}."

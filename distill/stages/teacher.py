@@ -116,6 +116,8 @@ def fit_teacher(
     scores = list(read_lists(reader, lists, store, on_progress))
     gains = [gains_of(list(candidates), qrels[query_id]) for query_id, candidates in taught.items()]
     settings = section.routehead
+    # last to be written and first to go: a fit that is cut off leaves no teacher of two fits
+    (folder / _SETTINGS).unlink(missing_ok=True)
     routehead, report, held_out = RouteHead.fit(scores, gains, settings)
     routehead.save(folder, reader, model, report)
     routehead.static_weights().save(folder / STATIC_WEIGHTS)
@@ -126,6 +128,16 @@ def fit_teacher(
         mixed = _fit_mixture(opinions, lists, gains, held_out, settings, folder)
     _write_settings(section, list(run), folder)
     return report, mixed
+
+
+def refuse_existing_teacher(folder: Path, overwrite: bool) -> None:
+    """Stop before any work where a teacher stands in the folder.
+
+    Raises:
+        TeacherError: one does, and ``overwrite`` is not set.
+    """
+    if (folder / _SETTINGS).exists() and not overwrite:
+        raise TeacherError(f"{folder}: holds a teacher already; give a new folder, or pass --overwrite")
 
 
 def adopt_teacher(heads: str, section: TeacherSection, folder: Path, overwrite: bool = False) -> tuple[str, int]:
@@ -147,8 +159,7 @@ def adopt_teacher(heads: str, section: TeacherSection, folder: Path, overwrite: 
     from teachers.baselines import WeightedHeads
     from teachers.published import check_heads, published_heads
 
-    if (folder / _SETTINGS).exists() and not overwrite:
-        raise TeacherError(f"{folder}: holds a teacher already; give a new folder")
+    refuse_existing_teacher(folder, overwrite)
     published = published_heads()
     if heads in published:
         ranker, source = published[heads].ranker(), published[heads].source

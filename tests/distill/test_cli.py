@@ -224,3 +224,36 @@ def test_heads_that_cannot_be_adopted_are_named(distill, causal_folder, tmp_path
     assert code == 2
     assert re.search(said, one_line(error))
     assert not (tmp_path / "teacher").exists()
+
+
+@pytest.mark.parametrize(
+    ("measures", "said"),
+    [
+        ('["nDGC@10"]', "measure 'nDGC@10'; accepted are nDCG@k"),
+        ("[AP, AP]", "measure 'AP' is named twice"),
+        ("[num_ret, AP]", "measure 'num_ret' decides, as the first, and is no mean over queries"),
+    ],
+)
+def test_a_wrong_measure_is_named_before_the_work_that_it_is_to_measure(distill, recipe_file, tmp_path, measures, said):
+    code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", f"evaluation.measures={measures}")
+    assert code == 2
+    assert "evaluation.measures" in one_line(error)
+    assert said in one_line(error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_place_where_nothing_can_be_written_is_named(distill, beir_folder, tmp_path):
+    (tmp_path / "thesis").write_text("all of it")
+    code, _, error = distill("first-stage", beir_folder, "--out", tmp_path / "thesis" / "bm25.run")
+    assert code == 2
+    assert one_line(error) == f"{tmp_path / 'thesis'}: File exists"
+    assert (tmp_path / "thesis").read_text() == "all of it"
+
+
+def test_a_fault_of_ours_keeps_its_traceback(distill, monkeypatch, tmp_path):
+    def fault(*_, **__):
+        raise OSError("no file is named here")
+
+    monkeypatch.setattr("distill.recipe_file.load_recipe", fault)
+    with pytest.raises(OSError, match="no file is named here"):
+        distill("label", "quickstart", "--out", tmp_path / "run")

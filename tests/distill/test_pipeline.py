@@ -153,7 +153,7 @@ def test_a_changed_teacher_setting_reads_no_list_again(copy, recipe_file, monkey
     def refuse(*_):
         raise AssertionError("a list was read again")
 
-    monkeypatch.setattr("teachers.head_scores.HeadReader.read", refuse)
+    monkeypatch.setattr("teachers.prompt_pass.PromptPass.run", refuse)
     changed = RecipeRun(load_recipe(str(recipe_file), ["teacher.routehead.static.l1=[0.1]"]), copy)
     facts = steps.fit_teacher(changed, copy / "teacher", lambda done, total: None)
     assert facts["fit"]["queries"] > 0

@@ -115,6 +115,9 @@ def test_the_form_of_judgments_is_told_by_content(tmp_path, text):
 
 
 def test_judgments_of_another_width_are_refused(tmp_path):
+    (tmp_path / "qrels").write_text("q1\td1\t1.5\n")
+    with pytest.raises(DataError, match=r"qrels:1: relevance '1.5'; a whole number is accepted"):
+        read_qrels(tmp_path / "qrels")
     (tmp_path / "qrels").write_text("q1 d1\n")
     with pytest.raises(DataError, match=r"qrels:1: 2 columns; judgments have three tab-separated columns"):
         read_qrels(tmp_path / "qrels")

@@ -128,8 +128,8 @@ def test_labels_of_each_student_are_read_from_a_table(folder):
         ("run,lists\nold,1\nold,2\n", "budgets.csv:3: run 'old' stands here a second time"),
         ("run,lists\nold,0\n", "budgets.csv:2: lists '0'; a whole number above 0"),
         ("run,lists\nold,1e3\n", "budgets.csv:2: lists '1e3'; a whole number above 0"),
-        ("run,lists\nold\n", "budgets.csv:2: another number of cells than the 2 columns"),
-        ("run,lists\nold,1,2\n", "budgets.csv:2: another number of cells than the 2 columns"),
+        ("run,lists\nold\n", "budgets.csv:2: cells: 1; the first line has 2"),
+        ("run,lists\nold,1,2\n", "budgets.csv:2: cells: 3; the first line has 2"),
     ],
 )
 def test_a_wrong_table_of_labels_is_named_with_its_line(folder, table, problem):
@@ -157,6 +157,9 @@ def test_an_undefined_figure_is_null_and_not_a_word_that_json_lacks(folder):
         (["old.run", "new.run", "--system", "old"], "old cannot be compared with itself"),
         (["old.run", "new.run", "--columns", "columns.csv", "--frequency", "n"], "no column 'n'; there are market"),
         (["old.run", "new.run", "--measure", "DCG"], "measure 'DCG'"),
+        (["old.run", "new.run", "--measure", "gm_map"], "measure 'gm_map' decides, as the first, and is no mean"),
+        (["old.run", "new.run", "--measure", "AP", "--measure", "num_ret"], "measure num_ret is no mean over queries"),
+        (["old.run", "new.run", "--columns", "none.csv"], "none.csv: no such file"),
     ],
 )  # fmt: skip
 def test_faults_are_named_before_anything_is_written(folder, arguments, message):
@@ -188,6 +191,21 @@ def test_without_judgments_two_runs_are_set_side_by_side(folder):
         run("old.run", "other.run", "--out", "report")
     with pytest.raises(DataError, match="3 runs without judgments; two are set side by side"):
         run("old.run", "new.run", "other.run", "--out", "three")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--measure", "AP"), ("--system", "new"), ("--columns", "columns.csv"), ("--title", "a")]
+)
+def test_what_needs_judgments_is_not_passed_over_without_them(folder, option, value):
+    output = run("old.run", "new.run", "--out", "report", option, value, code=2)
+    assert f"{option} need judgments: give --qrels, or --labels" in " ".join(output.replace("│", " ").split())
+    assert not (folder / "report").exists()
+
+
+def test_two_judged_queries_have_no_difference_that_would_show(folder):
+    write_qrels({query: {"a": 1} for query in ("q00", "q01")}, folder / "few")
+    output = run("old.run", "new.run", "--qrels", "few", "--out", "report")
+    assert "No difference is shown" in output and "nan" not in output
 
 
 def test_side_by_side_texts_stay_texts(folder):

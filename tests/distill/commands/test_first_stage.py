@@ -56,6 +56,19 @@ def test_the_depth_and_the_weights_reach_bm25(folder, tmp_path):
     assert read_run(tmp_path / "run")["q1"] == {"d2": pytest.approx(log(1.6) * 2 / 5, rel=1e-5)}
 
 
+def test_korean_words_are_told_from_their_particles(tmp_path):
+    documents = {"d1": Document("d1", "", "서울에서 먹은 김치"), "d2": Document("d2", "", "부산까지 가는 기차")}
+    write_beir(Collection("korean", documents, {"q": "서울은"}), tmp_path / "korean")
+    run(tmp_path / "korean", "--out", tmp_path / "run", "--language", "korean_particles")
+    assert list(read_run(tmp_path / "run")["q"]) == ["d1"]
+
+
+def test_documents_without_a_word_are_named(tmp_path):
+    write_beir(Collection("empty", {"d": Document("d", "", "- !")}, {"q": "red"}), tmp_path / "empty")
+    with pytest.raises(DataError, match="none of the 1 documents holds a word to match"):
+        run(tmp_path / "empty", "--out", tmp_path / "run")
+
+
 def test_an_unknown_language_is_refused(folder, tmp_path):
     with pytest.raises(DataError, match="--language: no stemmer 'klingon'; accepted are none, arabic"):
         run(folder, "--out", tmp_path / "other", "--language", "klingon")

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from distill.collections.beir import read_beir
-from distill.collections.trec import write_run
+from distill.collections.trec import read_run, write_run
 from distill.first_stage import BM25Settings, bm25_run
 from distill.models import ModelReference, causal_model_without_weights
 from distill.recipe import JudgeSection, MixSection, TeacherSection
@@ -155,7 +155,10 @@ def test_a_recipe_is_carried_out_as_far_as_its_labels(distill, recipe_file, tmp_
     [
         (["quickstart", "--queries", "q.txt"], "with a recipe there is no --queries"),
         (["quickstart", "--shard", "1/2"], "with a recipe there is no --shard"),
+        (["quickstart", "--max-document-words", 40], "with a recipe there is no --max-document-words"),
+        (["quickstart", "--reason-documents", 2], "with a recipe there is no --reason-documents"),
         ([], "without a recipe, --collection and --run are needed"),
+        (["--set", "labels.bottom=3"], "it changes a recipe's settings, and no recipe is given"),
         (["quickstart", "--address", "auto"], "'auto' is for --engine ray; the engine is local"),
     ],
 )
@@ -164,6 +167,38 @@ def test_flags_that_do_not_fit_are_refused(distill, tmp_path, arguments, message
     assert code == 2
     assert message in " ".join(re.sub(r"[│╭╮╰╯─]", " ", err).split())
     assert not (tmp_path / "labels").exists()
+
+
+@pytest.mark.parametrize(
+    ("judge", "option", "judges"),
+    [
+        (("--judgments", "train"), ("--method", "routehead"), "--teacher alone"),
+        (("--generate", "no/model"), ("--first-order", 1), "--teacher alone"),
+        (("--cross-encoder", "no/model"), ("--max-document-words", 40), "--generate alone"),
+        (("--bi-encoder", "no/model"), ("--orders", 2), "--teacher and --generate alone"),
+    ],
+)
+def test_what_a_judge_would_ignore_is_refused(distill, flags, tmp_path, judge, option, judges):
+    code, _, err = distill("label", *flags[:4], *judge, *option, "--out", tmp_path / "labels")
+    assert code == 2
+    said = " ".join(re.sub(r"[│╭╮╰╯─]", " ", err).split())
+    assert f"Invalid value for {option[0]}: it is for {judges}" in said
+
+
+def test_queries_that_the_run_lacks_are_counted(distill, house, flags, tmp_path):
+    ranked = read_run(house / "bm25.run")
+    write_run({query_id: ranked[query_id] for query_id in ("q30", "q31")}, tmp_path / "short.run")
+    (tmp_path / "ids.txt").write_text("q30\nq32\nq33\n")
+    options = [*flags[:2], "--run", tmp_path / "short.run", "--judgments", "test", "--queries", tmp_path / "ids.txt"]
+    code, out, _ = distill("label", *options, "--out", tmp_path / "labels")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "2 of 3 queries have no candidates in" in said and "such as 'q32'; they are left out" in said
+    (tmp_path / "ids.txt").write_text("q32\n")
+    code, _, err = distill("label", *options, "--out", tmp_path / "none")
+    assert code == 2
+    assert "1 of 1 queries have no candidates in" in err
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0"])

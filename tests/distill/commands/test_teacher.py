@@ -136,6 +136,29 @@ def test_a_stronger_ranking_teaches_where_there_are_no_judgments(distill, house,
     assert "fitted on 20 of 20 lists" in shown
     mixture = json.loads((tmp_path / "teacher" / "mixture.json").read_text())
     assert mixture["weights"]["first_stage"] < 0
+    # a finished teacher is not fitted anew by chance: labels may stand on it
+    before = (tmp_path / "teacher" / "teacher.json").read_bytes()
+    code, _, error = distill(*fit, *ranking, "--out", tmp_path / "teacher")
+    assert code == 2
+    assert "holds a teacher already; give a new folder, or pass --overwrite" in error
+    assert (tmp_path / "teacher" / "teacher.json").read_bytes() == before
+    code, shown, _ = distill(*fit, *ranking, *reading, "--overwrite", "--out", tmp_path / "teacher")
+    assert code == 0
+    assert (tmp_path / "teacher" / "teacher.json").read_bytes() == before
+
+
+def test_a_fit_that_is_cut_off_leaves_no_teacher_of_two_fits(house, beir_folder, monkeypatch, tmp_path):
+    collection, section = read_beir(beir_folder), read_section(house[1])
+    lists = top(read_run(house[0][3]), list(collection.qrels["train"])[:16], 6)
+    (tmp_path / "teacher.json").write_text("of the fit before")
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("teachers.routehead.RouteHead.save", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        fit_teacher(collection, lists, collection.qrels["train"], section, tmp_path, lambda done, total: None)
+    assert not (tmp_path / "teacher.json").exists()
 
 
 def test_every_judged_query_gets_labels_of_a_teacher_that_left_it_out(

@@ -68,14 +68,25 @@ def test_columns_make_slices_of_the_queries_that_are_asked_for(tmp_path):
     [
         ("id,market\nq1,de\n", "columns.csv:1: columns id, market; one of them must be query_id"),
         ("", "columns.csv:1: columns none"),
-        ("query_id,market\nq1,de\nq2\n", "columns.csv:3: another number of cells than the 2 columns"),
-        ("query_id,market\nq1,de,x\n", "columns.csv:2: another number of cells"),
+        ("query_id,market\nq1,de\nq2\n", "columns.csv:3: cells: 1; the first line has 2"),
+        ("query_id,market\nq1,de,x\n", "columns.csv:2: cells: 3; the first line has 2"),
+        (",query_id,market\n0,q1,de\n", "columns.csv:1: column 1 has no name; each column needs"),  # pandas' index
+        ("query_id,market,market\nq1,de,kr\n", "columns.csv:1: column 3 is called 'market' like another"),
+        ('query_id,market\nq1,"' + 140_000 * "x" + '"\n', r"columns.csv:2: not CSV \(field larger than field limit"),
         ("query_id,market\nq1,de\nq1,kr\n", "columns.csv:3: query 'q1' stands here a second time"),
     ],
 )
 def test_a_faulty_file_is_named_with_its_line(tmp_path, text, message):
     (tmp_path / "columns.csv").write_text(text)
     with pytest.raises(DataError, match=message):
+        read_columns(tmp_path / "columns.csv", ["q1"])
+
+
+def test_a_file_that_is_absent_or_no_text_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"columns.csv: no such file"):
+        read_columns(tmp_path / "columns.csv", ["q1"])
+    (tmp_path / "columns.csv").write_bytes("query_id,market\nq1,Österreich\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"columns.csv: not UTF-8"):
         read_columns(tmp_path / "columns.csv", ["q1"])
 
 
