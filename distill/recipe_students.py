@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 from distill.recipe_section import Section, optional
 from students.decoder import DecoderSettings
 from students.encoder import EncoderSettings
-from students.training_settings import known_arguments
+from students.library_arguments import known_arguments
 
 
 class WarmStart(Section):
@@ -34,7 +34,8 @@ class WarmStart(Section):
     @field_validator("trainer")
     @classmethod
     def _is_known(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return known_arguments(value)
+        known_arguments(value)
+        return value
 
 
 WARM_START = "a first training on a light ranker's scores, before the teacher's labels; none: the labels alone"

@@ -12,18 +12,20 @@ from torch import nn
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
+    PretrainedConfig,
 )
 
 from students import StudentError
 from students.dev import DevList
 from students.joint_objective import JointObjective, JointTerms
+from students.library_arguments import known_lora_arguments
 from students.losses import LOSSES
 from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective
 from students.pair_template import set_pair_template
 from students.relevance_words import relevance_words
+from students.start_model import load_classifier
 from students.training import (
     Progress,
     TrainingReport,
@@ -76,10 +78,7 @@ class DecoderSettings(TrainingSettings):
     @field_validator("lora")
     @classmethod
     def _is_known_to_peft(cls, value: dict[str, Any]) -> dict[str, Any]:
-        try:
-            _lora_config(value)
-        except TypeError as error:
-            raise ValueError(f"peft.LoraConfig refuses it: {error}") from None
+        known_lora_arguments(value)
         return value
 
     @model_validator(mode="after")
@@ -171,17 +170,26 @@ def _objective(cross_encoder: CrossEncoder, start: str, settings: DecoderSetting
     return JointObjective(cross_encoder, loss, vocabulary, words, terms)
 
 
+def refuse_other_than_text(config: PretrainedConfig, start: str) -> None:
+    """Stop at a model that reads more than text: its layers are those of a model within it.
+
+    Raises:
+        StudentError: it is one.
+    """
+    if config.get_text_config() is not config:
+        raise StudentError(f"{start} reads more than text ({config.model_type}); save its text model and start there")
+
+
 def load_first_layers(start: str, layers: int | None) -> Any:
     """A sequence classifier with one output, of the start model's first layers and final norm; its head is new.
 
     Raises:
-        StudentError: `layers` is more than the start model has, or its family has no classifier with a linear `score`.
+        StudentError: `layers` is more than the start model has, it reads more than text, or its family has no
+            classifier with a linear `score`.
     """
     config = _first_layers(start, layers)
     known = type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
-    model: Any = (
-        AutoModelForSequenceClassification.from_pretrained(start, config=config, dtype="float32") if known else None
-    )
+    model: Any = load_classifier(start, config=config) if known else None
     if not isinstance(getattr(model, "score", None), nn.Linear):
         raise StudentError(
             f"{start} is of type {config.model_type!r}, which has no sequence classifier with a linear head `score`; "
@@ -193,6 +201,7 @@ def load_first_layers(start: str, layers: int | None) -> Any:
 def _first_layers(start: str, layers: int | None) -> Any:
     """The start model's configuration with one output, cut to the first layers."""
     config = AutoConfig.from_pretrained(start, num_labels=1)
+    refuse_other_than_text(config, start)
     if layers is not None:
         if layers > config.num_hidden_layers:
             raise StudentError(f"layers is {layers}, but {start} has {config.num_hidden_layers}")

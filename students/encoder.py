@@ -7,13 +7,14 @@ from typing import Any, Literal
 from datasets import Dataset
 from pydantic import Field, NonNegativeFloat, field_validator
 from sentence_transformers import CrossEncoder
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoTokenizer
 
 from students import StudentError
 from students.dev import DevList
 from students.losses import LOSSES
 from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective, TermControlObjective
+from students.start_model import load_classifier
 from students.term_control import TermControlLayer
 from students.term_matching import EveryToken, TermMatcher
 from students.terms import known_language
@@ -101,12 +102,13 @@ def _build(start: str, settings: EncoderSettings) -> UntrainedStudent:
 
 
 def load_encoder(start: str, max_tokens: int) -> tuple[Any, Any]:
-    """The start model as a sequence classifier with one output, its head new where it has none, and its tokenizer.
+    """The start model as a sequence classifier with one output, its head new where it has none such, and its tokenizer.
 
     Raises:
-        StudentError: `max_tokens` is more than the model has positions for.
+        StudentError: the weights are not those of the configuration, or `max_tokens` is more than the model has
+            positions for.
     """
-    model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=1, dtype="float32")
+    model = load_classifier(start, num_labels=1)
     limit = position_limit(model)
     if limit is not None and max_tokens > limit:
         raise StudentError(f"max_tokens is {max_tokens}, but {start} reads at most {limit} tokens")

@@ -21,6 +21,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
+from students import StudentError
 from students.dataset import training_lists, used_columns, with_scores
 from students.dev import DevEvaluator, DevList, check_dev, dev_ndcg
 from students.list_weights import with_weights
@@ -96,6 +97,8 @@ def train_student(
     settings, out = request.settings, request.out
     lists = with_weights(training_lists(request.dataset), settings.confidence_weight)
     dev = check_dev(request.dev)
+    if settings.patience is not None and not dev:
+        raise StudentError(f"patience is {settings.patience}, but there are no dev lists to measure it by")
     checkpoints = checkpoint_folder(request)
     request = replace(request, dataset=lists, dev=dev)
     train = _train_one if settings.soup == 1 else _train_soup
@@ -264,6 +267,7 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
 
     Raises:
         FileExistsError: `out` exists.
+        StudentError: something else stands where the checkpoints go.
     """
     out = request.out
     if out.exists():
@@ -273,8 +277,8 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
         {
             "start": [request.start, request.origin.version],
             "settings": request.settings.model_dump(mode="json"),
-            "lists": hashlib.sha256(json.dumps(lists, ensure_ascii=False).encode()).hexdigest(),
-            "dev": hashlib.sha256(json.dumps(request.dev, ensure_ascii=False).encode()).hexdigest(),
+            "lists": _content_hash(lists),
+            "dev": _content_hash(request.dev),
         },
         indent=1,
     )
@@ -283,12 +287,18 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
     # several processes on a processor find each other only if told that it is one; else each takes itself for the first
     with PartialState(cpu=not torch.accelerator.is_available()).main_process_first():
         if not note.exists() or note.read_text(encoding="utf-8") != identity:
+            if folder.exists() and not note.exists() and any(folder.iterdir()):
+                raise StudentError(f"{folder}: checkpoints go there, and it holds something else; move it")
             if folder.exists():
                 logger.warning("%s holds checkpoints of another training; they are removed", folder)
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
             note.write_text(identity, encoding="utf-8")
     return folder
+
+
+def _content_hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
 def _last_whole_checkpoint(folder: Path) -> Path | None:

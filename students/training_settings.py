@@ -1,7 +1,6 @@
 """How a student is trained: the settings that both students share, and the trainer arguments that they amount to."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,6 +8,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 from sentence_transformers import CrossEncoderTrainingArguments
 
+from students import StudentError
+from students.library_arguments import known_arguments
 from students.losses import LossName
 from students.passages import PassageSettings
 
@@ -50,7 +51,8 @@ class TrainingSettings(BaseModel):
     @field_validator("trainer")
     @classmethod
     def _is_known_and_leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return known_arguments(value)
+        known_arguments(value)
+        return value
 
     @model_validator(mode="after")
     def _leaves_room_for_the_query(self) -> Self:
@@ -61,18 +63,11 @@ class TrainingSettings(BaseModel):
             )
         return self
 
-
-def known_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """The same arguments of CrossEncoderTrainingArguments, checked.
-
-    Raises:
-        ValueError: one is unknown, or set elsewhere.
-    """
-    if unknown := given.keys() - {field.name for field in fields(CrossEncoderTrainingArguments)}:
-        raise ValueError(f"CrossEncoderTrainingArguments has no argument {min(unknown)!r}")
-    if taken := given.keys() & {"output_dir", "seed"}:
-        raise ValueError(f"{min(taken)} is set elsewhere: the folder by the caller, the seed by `seed`")
-    return given
+    @model_validator(mode="after")
+    def _has_one_number_type(self) -> Self:
+        if self.precision == "bf16" and self.trainer.get("fp16"):
+            raise ValueError("precision is bf16 and trainer.fp16 is set; keep one of them")
+        return self
 
 
 def training_arguments(
@@ -85,7 +80,11 @@ def training_arguments(
         defaults: what the student trains with unless told otherwise.
         folder: where checkpoints go.
         measured: whether there are dev lists, by which the best checkpoint is kept.
+
+    Raises:
+        StudentError: arguments that do not go together.
     """
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16())
     chosen = {
         "eval_strategy": "epoch" if measured else "no",
         "save_strategy": "epoch",
@@ -103,10 +102,15 @@ def training_arguments(
         "ddp_find_unused_parameters": False,
         # lists differ in length, so processes need not have as many forward passes: none may wait for another's buffers
         "ddp_broadcast_buffers": False,
-        "bf16": settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16()),
+        # a resumed training stops early where the unbroken one would have
+        "restore_callback_states_from_checkpoint": True,
+        "bf16": bf16 and not settings.trainer.get("fp16"),
     }
     given = {**chosen, **defaults, **settings.trainer}
-    return CrossEncoderTrainingArguments(output_dir=str(folder), seed=settings.seed, **given)
+    try:
+        return CrossEncoderTrainingArguments(output_dir=str(folder), seed=settings.seed, **given)
+    except ValueError as error:
+        raise StudentError(f"trainer: {str(error).splitlines()[0]}") from error
 
 
 def _multiplies_bf16() -> bool:

@@ -210,8 +210,11 @@ def _decoder(config: PretrainedConfig, section: DecoderSection | None) -> Any:
     from torch import nn
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification
 
+    from students.decoder import refuse_other_than_text
+
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise ModelError(f"transformers has no sequence classifier of type {config.model_type!r}")
+    refuse_other_than_text(config, "it")
     config.num_labels = 1
     model = _without_weights(AutoModelForSequenceClassification, config)
     if not isinstance(getattr(model, "score", None), nn.Linear):

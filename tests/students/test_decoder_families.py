@@ -5,8 +5,9 @@ import torch
 from datasets import Dataset
 from safetensors import safe_open
 from sentence_transformers import CrossEncoder
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Gemma3Config
 
+from students import StudentError
 from students.decoder import TRAINER_DEFAULTS, DecoderSettings, _build, load_first_layers, train_decoder
 from students.scoring import Reranker
 from students.training import TrainingRequest, UntrainedStudent, train_student
@@ -80,6 +81,14 @@ def a_server_finds_the_head(folder) -> None:
 def test_a_family_without_a_linear_score_is_refused(encoder_start):
     with pytest.raises(ValueError, match="of type 'bert', which has no sequence classifier with a linear head `score`"):
         load_first_layers(encoder_start, None)
+
+
+def test_a_model_of_texts_and_images_is_refused_in_one_line(tmp_path):
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision = sizes | {"image_size": 8, "patch_size": 4}
+    Gemma3Config(text_config=sizes | {"vocab_size": 64}, vision_config=vision).save_pretrained(tmp_path)
+    with pytest.raises(StudentError, match=r"reads more than text \(gemma3\); save its text model and start there"):
+        load_first_layers(str(tmp_path), 1)
 
 
 def test_lora_settings_reach_peft_and_the_head_is_always_trained(tiny_decoder):

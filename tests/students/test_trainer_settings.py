@@ -43,6 +43,57 @@ def test_gradient_checkpointing_runs_layers_again_and_changes_no_loss(
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lr_scheduler_type": "cosin"}, "lr_scheduler_type is 'cosin'; accepted are linear, cosine,"),
+        ({"optim": "adamw_foo"}, "optim is 'adamw_foo'; accepted are adamw_torch,"),
+        ({"learning_rate": "abc"}, "learning_rate is 'abc'; float is accepted"),
+        ({"num_train_epochs": 0}, "num_train_epochs is 0; a number above 0 is accepted"),
+        ({"per_device_train_batch_size": 1.5}, "per_device_train_batch_size is 1.5; int is accepted"),
+        ({"per_device_train_batch_size": True}, "per_device_train_batch_size is True; int is accepted"),
+        ({"save_strategy": "no"}, r"eval_strategy \(epoch\) and save_strategy \(no\) differ"),
+        ({"bf16": True}, "bf16 is set elsewhere: by `precision`"),
+        ({"hub_token": "hf_secret"}, "hub_token is not taken: a student is uploaded from its finished folder"),
+        ({"push_to_hub": True}, "push_to_hub is not taken"),
+    ],
+)
+def test_a_wrong_value_is_named_before_any_work(given, message):
+    with pytest.raises(ValidationError, match=message):
+        EncoderSettings(trainer=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"r": 0}, "r is 0; a number above 0"),
+        ({"bias": "foo"}, "bias is 'foo'"),
+        ({"lora_alpha": "x"}, "lora_alpha is"),
+    ],
+)
+def test_a_wrong_value_of_lora_is_named_before_any_work(given, message):
+    with pytest.raises(ValidationError, match=message):
+        DecoderSettings(lora=given)
+
+
+def test_values_that_the_libraries_take_are_taken():
+    given = {
+        "learning_rate": 1, "lr_scheduler_type": "cosine", "report_to": ["tensorboard"], "warmup_steps": 0.1,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False}, "max_steps": 3, "save_total_limit": None,
+        "eval_strategy": "steps", "save_strategy": "steps", "batch_sampler": "no_duplicates",
+    }  # fmt: skip
+    assert EncoderSettings(trainer=given).trainer == given
+    assert DecoderSettings(lora={"init_lora_weights": "pissa_niter_4", "target_modules": ["q_proj"]}).lora
+
+
+def test_fp16_takes_the_place_of_bf16_or_is_refused(tmp_path):
+    chosen = EncoderSettings(trainer={"fp16": True})
+    found = training_arguments(chosen, {}, tmp_path, measured=False)
+    assert (found.fp16, found.bf16) == (True, False)
+    with pytest.raises(ValidationError, match="precision is bf16 and trainer.fp16 is set; keep one of them"):
+        EncoderSettings(precision="bf16", trainer={"fp16": True})
+
+
+@pytest.mark.parametrize(
     ("amx", "avx512_bf16", "precision", "bf16"),
     [
         (True, True, "auto", True),

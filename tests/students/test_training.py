@@ -1,11 +1,13 @@
 import json
+import shutil
 
 import pytest
 import torch
 from safetensors import safe_open
 from sentence_transformers import CrossEncoder
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from students import StudentError
 from students.decoder import DecoderSettings, train_decoder
 from students.encoder import EncoderSettings, train_encoder
 from students.model_card import Origin
@@ -141,6 +143,53 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(student, lists, dev, tm
     assert losses[0] == losses[1]
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken"))
     assert one == two
+
+
+def test_an_interrupted_training_stops_as_early_as_an_unbroken_one(encoder_start, lists, dev, tmp_path):
+    """Nothing is learned: the first epoch stays the best, and the second after it is the last."""
+    settings = EncoderSettings(patience=2, **quick(num_train_epochs=9, learning_rate=0.0))
+    assert train_encoder(encoder_start, lists, dev, settings, tmp_path / "whole").steps == 9
+    with pytest.raises(Broken):
+        train_encoder(encoder_start, lists, dev, settings, tmp_path / "broken", break_at(8))
+    resumed = train_encoder(encoder_start, lists, dev, settings, tmp_path / "broken")
+    assert (resumed.resumed_from, resumed.steps) == (6, 9)
+
+
+def test_patience_without_dev_lists_is_refused(student, lists, tmp_path):
+    with pytest.raises(StudentError, match="patience is 2, but there are no dev lists to measure it by"):
+        student(lists, [], tmp_path / "student", patience=2, **quick())
+
+
+def test_what_is_no_checkpoint_is_left_alone(student, lists, tmp_path):
+    (tmp_path / "student.checkpoints").mkdir()
+    (tmp_path / "student.checkpoints" / "thesis.txt").write_text("all of it")
+    with pytest.raises(StudentError, match=r"student.checkpoints: checkpoints go there, and it holds something else"):
+        student(lists, [], tmp_path / "student", **quick())
+    assert (tmp_path / "student.checkpoints" / "thesis.txt").read_text() == "all of it"
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+def test_a_start_with_another_head_gets_a_new_one(encoder_start, encoder_tokenizer, lists, caplog, outputs, tmp_path):
+    config = AutoConfig.from_pretrained(encoder_start, num_labels=outputs)
+    start = AutoModelForSequenceClassification.from_config(config)
+    start.save_pretrained(tmp_path / "classes")
+    encoder_tokenizer.save_pretrained(tmp_path / "classes")
+    settings = EncoderSettings(**quick(max_steps=1, learning_rate=0.0))
+    train_encoder(str(tmp_path / "classes"), lists, [], settings, tmp_path / "student")
+    found = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student")
+    assert found.classifier.out_features == 1
+    assert torch.equal(found.bert.pooler.dense.weight, start.bert.pooler.dense.weight)
+    assert f"its head classifier.weight has {outputs} outputs; the student begins with a new one" in caplog.text
+
+
+def test_weights_of_another_size_than_the_configuration_says_are_refused(encoder_start, lists, tmp_path):
+    start = shutil.copytree(encoder_start, tmp_path / "start")
+    config = json.loads((start / "config.json").read_text()) | {"vocab_size": 7}
+    (start / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        StudentError, match=r"word_embeddings.weight has the shape \(\d+, 32\); by its config.* \(7, 32\)"
+    ):
+        train_encoder(str(start), lists, [], EncoderSettings(**quick()), tmp_path / "student")
 
 
 def test_checkpoints_of_another_training_are_not_resumed(student, lists, tmp_path):

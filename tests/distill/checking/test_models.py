@@ -1,7 +1,7 @@
 """What is said of models before they are loaded, against what happens when they are."""
 
 import pytest
-from transformers import AutoConfig
+from transformers import AutoConfig, Gemma3Config
 
 from distill.checking.models import known_models, model_facts
 from distill.recipe import TeacherSection
@@ -47,6 +47,15 @@ def test_a_folder_is_counted_as_its_file_of_weights_is(causal_folder):
     facts = model_facts("teacher.model", str(causal_folder), "teacher", TeacherSection(model="x"))
     assert (facts.parameters, facts.layer_parameters) == (sum(counted.values()), sum(counted.values()) - words)
     assert (facts.family, facts.layers, facts.where, facts.problem) == ("llama", 4, "here", None)
+
+
+def test_a_model_of_texts_and_images_is_no_start_of_a_decoder(tmp_path):
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    vision = sizes | {"image_size": 8, "patch_size": 4}
+    Gemma3Config(text_config=sizes | {"vocab_size": 64}, vision_config=vision).save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    facts = model_facts("decoder.start", str(tmp_path), "decoder", DecoderSection(start="x"))
+    assert "it reads more than text (gemma3)" in facts.problem
 
 
 @pytest.mark.parametrize(
