@@ -193,18 +193,6 @@ def open_store(
             store.flush()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished label folder: ``teacher``, ``teachers`` by hash, ``versions`` and ``counts``.
-
-    Raises:
-        LabelingError: there is none, it is of another version, or the job that writes it has not finished.
-    """
-    manifest = load_manifest(folder)
-    if not manifest["complete"]:
-        raise LabelingError(f"{folder}: the label job has not finished; run it again to resume it")
-    return manifest
-
-
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Puts a manifest in its place, with the time of this writing.
 
@@ -216,37 +204,11 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     write_beside(folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"), EARLIER_IS_SAFE)
 
 
-def read_labels(folder: Path, columns: Sequence[str] = tuple(COLUMNS.names), status: str = "ok") -> pa.Table:
-    """The rows of the lists that the last job was about: one per document, or with ``failed`` one per failed list.
-
-    Rows stand in the order of the job's lists and, within a list, of its candidates. All are held at once; for one
-    list at a time there is :class:`labeling.reading.LabelReader`.
-
-    Raises:
-        LabelingError: the folder holds no finished labels, or a file of it cannot be read.
-    """
-    read_manifest(folder)
-    keys = read_table(folder / LISTS, ["list_key"])["list_key"]
-    needed = sorted({*columns, "list_key", "position", "status"})
-    empty = pa.schema([COLUMNS.field(name) for name in needed]).empty_table()
-    table = pa.concat_tables([empty, *_live_tables(folder, keys, needed)])
-    absent = len(keys) - pc.count_distinct(table["list_key"]).as_py()
-    if absent:
-        raise LabelingError(f"{folder}: {absent} of {len(keys)} lists are in no part; run the label job again")
-    table = table.filter(pc.equal(table["status"], status))
-    table = table.append_column("list", pc.index_in(table["list_key"], value_set=keys))
-    return table.sort_by([("list", "ascending"), ("position", "ascending")]).select(list(columns))
-
-
-def _live_tables(folder: Path, keys: pa.ChunkedArray, columns: Sequence[str]) -> Iterator[pa.Table]:
-    for path in part_paths(folder):
-        table = read_table(path, columns)
-        yield table.filter(pc.is_in(table["list_key"], value_set=keys))
-
-
 def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
     counts = {"failed": 0, "documents": 0, "missing": 0, "truncated": 0}
-    for table in _live_tables(folder, keys, ["list_key", "status", "group", "truncated"]):
+    for path in part_paths(folder):
+        table = read_table(path, ["list_key", "status", "group", "truncated"])
+        table = table.filter(pc.is_in(table["list_key"], value_set=keys))
         labelled = table.filter(pc.equal(table["status"], "ok"))
         counts["failed"] += table.num_rows - labelled.num_rows
         counts["documents"] += labelled.num_rows

@@ -15,8 +15,9 @@ from labeling.judge import Judgment
 from labeling.keys import text_hash
 from labeling.label_lists import CandidateList, Row, label_rows, list_key
 from labeling.parts import part_paths
-from labeling.store import open_store, read_labels
+from labeling.store import open_store
 from labeling.verify import verify_labels
+from tests.labeling.whole_folder import read_labels
 
 LISTS, DOCUMENTS, REPEATS = (1_000, 10_000), 20, 3
 

@@ -16,7 +16,7 @@ from distill.first_stage import BM25Settings, bm25_run
 from distill.recipe import TeacherSection
 from distill.stages.candidates import top
 from distill.stages.teacher import fit_teacher
-from labeling.store import read_labels
+from tests.labeling.whole_folder import read_labels
 
 # all but the times
 COLUMNS = [

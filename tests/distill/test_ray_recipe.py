@@ -11,9 +11,9 @@ from rich.console import Console
 
 from distill.pipeline import run_recipe
 from distill.recipe_file import load_recipe
-from labeling.store import read_labels
 from teachers.baselines import equal_weights
 from teachers.heads import Head
+from tests.labeling.whole_folder import read_labels
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 

@@ -13,7 +13,8 @@ from labeling import LabelingError
 from labeling.job import JobSettings, run_label_job
 from labeling.label_lists import CandidateList
 from labeling.parts import part_paths
-from labeling.store import LabelStore, read_labels, read_manifest
+from labeling.store import LabelStore
+from tests.labeling.whole_folder import read_labels, read_manifest
 
 ONE_LIST_A_PART = JobSettings(part_lists=1)
 

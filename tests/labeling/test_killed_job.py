@@ -13,7 +13,7 @@ import pytest
 
 from labeling.job import JobSettings, run_label_job
 from labeling.parts import COLUMNS, part_paths
-from labeling.store import read_labels
+from tests.labeling.whole_folder import read_labels
 
 PROGRAM = Path(__file__).with_name("killable_job.py")
 LISTS, LISTS_IN_A_PART = 500, 3

@@ -6,8 +6,9 @@ from labeling.job import JobSettings, run_label_job
 from labeling.label_lists import CandidateList
 from labeling.merge import merge_labels
 from labeling.parts import part_paths
-from labeling.store import open_store, read_labels, read_manifest
+from labeling.store import open_store
 from labeling.verify import verify_labels
+from tests.labeling.whole_folder import read_labels, read_manifest
 
 WITHOUT_TIMES = ["query_id", "doc_id", "position", "score", "rank", "group", "tokens", "list_key", "doc_hash"]
 

@@ -6,7 +6,9 @@ import pytest
 from labeling import LabelingError
 from labeling.job import JobSettings, run_label_job
 from labeling.parts import part_paths
-from labeling.store import open_store, read_labels, read_manifest
+from labeling.reading import LabelReader
+from labeling.store import open_store
+from tests.labeling.whole_folder import read_labels, read_manifest
 
 ONE_LIST_A_PART = JobSettings(part_lists=1)
 
@@ -15,6 +17,10 @@ ONE_LIST_A_PART = JobSettings(part_lists=1)
 def folder(tmp_path, lists, make_judge):
     run_label_job(lists, make_judge(), tmp_path / "labels", ONE_LIST_A_PART)
     return tmp_path / "labels"
+
+
+def read_lists(folder):
+    return list(LabelReader(folder).lists(["query_id"]))
 
 
 def test_every_row_carries_the_teacher(folder):
@@ -54,7 +60,7 @@ def test_a_truncated_part_is_set_aside_and_its_list_made_again(folder, lists, ma
     part = part_paths(folder)[1]
     part.write_bytes(part.read_bytes()[:-100])
     with pytest.raises(LabelingError, match="part-00001.parquet: not a readable label file"):
-        read_labels(folder)
+        read_lists(folder)
     judge = make_judge()
     report = run_label_job(lists, judge, folder, ONE_LIST_A_PART)
     assert (report.resumed, report.labelled, judge.queries) == (3, 1, ["blue sea"])
@@ -67,7 +73,7 @@ def test_labels_are_not_read_before_the_job_has_finished(folder, lists, make_jud
     with open_store(folder, make_judge("another").describe()):
         pass
     with pytest.raises(LabelingError, match="has not finished; run it again"):
-        read_labels(folder)
+        read_lists(folder)
 
 
 def test_two_jobs_do_not_share_a_folder(folder, lists, make_judge):
@@ -94,7 +100,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, lists, make_judge)
 def test_a_manifest_that_is_not_ours_is_refused(folder, lists, make_judge, text, message):
     (folder / "manifest.json").write_text(text)
     with pytest.raises(LabelingError, match=message):
-        read_labels(folder)
+        read_lists(folder)
     with pytest.raises(LabelingError, match=message):
         run_label_job(lists, make_judge(), folder)
 
@@ -105,7 +111,7 @@ def test_a_part_that_cannot_be_reached_stops_the_job_and_is_left_alone(folder, l
     content = part.read_bytes()
     part.unlink()
     part.symlink_to(part.name)  # its own target: opening it fails for every user
-    for read in (read_labels, lambda folder: run_label_job(lists, make_judge(), folder)):
+    for read in (read_lists, lambda folder: run_label_job(lists, make_judge(), folder)):
         with pytest.raises(LabelingError, match=r"part-00001.parquet: cannot be read \(Too many levels of symbolic"):
             read(folder)
     assert part.is_symlink()
@@ -125,7 +131,7 @@ def test_a_place_where_no_folder_can_be_is_named(tmp_path, lists, make_judge, na
 
 def test_a_folder_without_manifest_is_no_label_folder(tmp_path):
     with pytest.raises(LabelingError, match="no manifest.json, so no label folder"):
-        read_labels(tmp_path)
+        read_lists(tmp_path)
 
 
 def test_taken_lists_are_kept_when_an_error_ends_the_job(tmp_path, lists, make_judge):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from labeling.job import JobSettings, run_label_job
-from labeling.store import open_store, read_labels
+from labeling.store import open_store
 from labeling.summary import summarize_labels
+from tests.labeling.whole_folder import read_labels
 
 
 class FullJudge:

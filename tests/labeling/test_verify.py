@@ -10,8 +10,9 @@ from labeling.job import JobSettings, run_label_job
 from labeling.keys import text_hash
 from labeling.lock import exclusive
 from labeling.parts import part_paths, write_table
-from labeling.store import read_labels
+from labeling.reading import LabelReader
 from labeling.verify import repair_labels, verify_labels
+from tests.labeling.whole_folder import read_labels
 
 WITHOUT_TIMES = ["query_id", "doc_id", "score", "rank", "group", "list_key"]
 
@@ -130,7 +131,7 @@ def test_damage_is_found_and_exactly_its_lists_are_made_again(folder, lists, mak
     repair_labels(folder)
     assert not verify_labels(folder).problems
     with pytest.raises(LabelingError, match="has not finished"):
-        read_labels(folder)
+        LabelReader(folder)
     judge = make_judge()
     run_label_job(lists, judge, folder)
     assert {listed.query_id for listed in lists if listed.query in judge.queries} == lost

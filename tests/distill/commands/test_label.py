@@ -11,7 +11,7 @@ from distill.stages.candidates import top
 from distill.stages.judge_sources import ModelSource, TeacherSource
 from distill.stages.teacher import METHODS, fit_teacher
 from labeling.parts import COLUMNS
-from labeling.store import read_labels
+from tests.labeling.whole_folder import read_labels
 
 TIMELESS = [name for name in COLUMNS.names if name not in ("seconds", "created")]
 

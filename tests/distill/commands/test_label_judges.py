@@ -10,8 +10,8 @@ from distill.recipe import ListSection, TeacherSection
 from distill.stages.candidates import top
 from distill.stages.labels import training_lists
 from distill.stages.teacher import fit_teacher
-from labeling.store import read_labels
 from teachers.evidence import sentences
+from tests.labeling.whole_folder import read_labels
 
 
 @pytest.fixture(scope="module")

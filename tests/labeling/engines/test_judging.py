@@ -7,8 +7,8 @@ from labeling.job import run_label_job, run_on_engine
 from labeling.keys import teacher_hash
 from labeling.label_lists import CandidateList, list_key
 from labeling.parts import COLUMNS
-from labeling.store import read_labels
 from tests.labeling.engines.sources import WordSource
+from tests.labeling.whole_folder import read_labels
 
 TIMELESS = [name for name in COLUMNS.names if name not in ("seconds", "created")]
 

@@ -11,8 +11,8 @@ from labeling.engines.local import LocalEngine
 from labeling.engines.processes import ProcessEngine
 from labeling.job import JobSettings, run_on_engine
 from labeling.parts import COLUMNS
-from labeling.store import read_labels
 from tests.labeling.engines.sources import WordSource, judged, word_lists
+from tests.labeling.whole_folder import read_labels
 
 TIMELESS = [name for name in COLUMNS.names if name not in ("seconds", "created")]
 

@@ -8,8 +8,8 @@ from labeling import LabelingError
 from labeling.engines.local import LocalEngine
 from labeling.job import run_on_engine
 from labeling.parts import COLUMNS
-from labeling.store import read_labels
 from tests.labeling.engines.sources import WordSource, judged, word_lists
+from tests.labeling.whole_folder import read_labels
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
