@@ -78,7 +78,7 @@ def main() -> None:
         # one that names a file is between the user and the system: no room, no right, a file where a folder should be
         if error.filename is None:
             raise
-        _stop(errors, f"{error.filename}: {error.strerror}")
+        _stop(errors, f"{error.filename}: {error.strerror or error}")
     except ModuleNotFoundError as error:
         advice = install_advice(error)
         if advice is None:

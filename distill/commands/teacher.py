@@ -68,7 +68,8 @@ def fit(
     from labeling.shards import Shard
     from teachers.prompt import PromptSettings
 
-    refuse_existing_teacher(out, overwrite)
+    if not overwrite:
+        refuse_existing_teacher(out, "give a new folder, or pass --overwrite")
     console, left_out = Console(), Shard.parse(leave_out) if leave_out else None
     loaded, ranked = read_beir(collection), read_run(run)
     check_run(ranked, loaded, str(run))

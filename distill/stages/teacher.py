@@ -130,14 +130,14 @@ def fit_teacher(
     return report, mixed
 
 
-def refuse_existing_teacher(folder: Path, overwrite: bool) -> None:
+def refuse_existing_teacher(folder: Path, advice: str = "give a new folder") -> None:
     """Stop before any work where a teacher stands in the folder.
 
     Raises:
-        TeacherError: one does, and ``overwrite`` is not set.
+        TeacherError: one does; the message ends in ``advice``.
     """
-    if (folder / _SETTINGS).exists() and not overwrite:
-        raise TeacherError(f"{folder}: holds a teacher already; give a new folder, or pass --overwrite")
+    if (folder / _SETTINGS).exists():
+        raise TeacherError(f"{folder}: holds a teacher already; {advice}")
 
 
 def adopt_teacher(heads: str, section: TeacherSection, folder: Path, overwrite: bool = False) -> tuple[str, int]:
@@ -159,7 +159,8 @@ def adopt_teacher(heads: str, section: TeacherSection, folder: Path, overwrite: 
     from teachers.baselines import WeightedHeads
     from teachers.published import check_heads, published_heads
 
-    refuse_existing_teacher(folder, overwrite)
+    if not overwrite:
+        refuse_existing_teacher(folder)
     published = published_heads()
     if heads in published:
         ranker, source = published[heads].ranker(), published[heads].source
