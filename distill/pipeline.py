@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
+import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,10 @@ from distill.stages.candidates import top
 from distill.stages.label_engines import EngineSettings
 from distill.stages.roles import QueryPlan
 
+logger = logging.getLogger(__name__)
+
 RECIPE = "recipe.yaml"
+EVALUATION = "evaluation"
 
 
 class RecipeRun:
@@ -69,20 +76,24 @@ def run_recipe(
         engine: where the teacher labels; None for what the recipe says.
 
     Raises:
-        RecipeError: ``folder`` holds something that is not a recipe's run.
+        RecipeError: ``folder`` holds something that is not a recipe's run, or another run is at work in it.
         ValueError: one of the named errors of the stages.
     """
     _claim(folder)
-    write_resolved(recipe, folder / RECIPE)
     run = RecipeRun(recipe, folder, engine)
-    for stage, expected in _with_fingerprints(run):
-        place = folder / stage.name
-        if finished(place, expected):
-            console.print(f"[dim]{stage.name:<16} stands ({read_manifest(place).get('summary', 'finished')})[/dim]")
-        else:
-            _carry_out(run, stage, expected, console)
-        if stage.name == last:
-            break
+    with _alone_in(folder):
+        write_resolved(recipe, folder / RECIPE)
+        for stage, expected in _with_fingerprints(run):
+            place = folder / stage.name
+            if finished(place, expected):
+                console.print(f"[dim]{stage.name:<16} stands ({read_manifest(place).get('summary', 'finished')})[/dim]")
+            else:
+                _carry_out(run, stage, expected, console)
+            if stage.name == EVALUATION:
+                # a later start under another recipe may end early: what was measured is told by the recipe it came from
+                write_resolved(recipe, place / RECIPE)
+            if stage.name == last:
+                break
     return run
 
 
@@ -132,6 +143,27 @@ def _claim(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / RECIPE).exists():
         raise RecipeError(f"{folder}: holds files that are not a recipe's run; give an empty or new folder as --out")
     folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Holds the folder for one run; the system releases it with the process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RecipeError(f"{folder}: another run is at work here; wait for its end or take another folder") from None
+    except OSError as error:
+        # some network file systems lock no folders; a single run is as well off without
+        logger.warning("%s cannot be locked (%s): see to it that no second run works here", folder, error.strerror)
 
 
 def _plain(settings: Any) -> Any:

@@ -259,6 +259,11 @@ class Recipe(Section):
         """Whether anything needs a first stage's candidates: runs alone bring their own."""
         return self.teacher is not None or bool(self.models) or self.first_stage.run is not None
 
+    @property
+    def tag(self) -> str:
+        """The name as TREC runs take it, without white space."""
+        return "_".join(self.name.split()) or "distill"
+
     def students(self) -> dict[str, EncoderSection | DecoderSection]:
         """The students to train, by name."""
         sections: dict[str, EncoderSection | DecoderSection | None] = {"encoder": self.encoder, "decoder": self.decoder}

@@ -91,7 +91,7 @@ def validated_section(name: str, content: Entry) -> BaseModel:
     (model,) = models_in(Recipe.model_fields[name].annotation)
     whole = without_null_sections(Entry({name: content}, content.place, content.key_place), Recipe)
     try:
-        return model.model_validate_json(json.dumps(whole.plain()[name]), strict=True)
+        return model.model_validate_json(json.dumps(whole.plain().get(name, {})), strict=True)
     except ValidationError as error:
         # named as in a recipe, where the section is one of several
         found = [{**each, "loc": (name, *each["loc"])} for each in error.errors(include_url=False)]

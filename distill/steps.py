@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill import comparing
 from distill.artifacts import file_stamps
-from distill.collections.beir import read_beir, write_beir
+from distill.collections.beir import beir_files, read_beir, write_beir
 from distill.collections.collection import Collection, DataError, Run
 from distill.collections.docstrings import build_docstring_collection, write_query_log
 from distill.collections.trec import check_run, read_run, write_run
@@ -57,7 +57,8 @@ def collection_source(recipe: Recipe) -> Any:
     if isinstance(section, LogCollection):
         return [*file_stamps(section.corpus), *file_stamps(section.log)]
     if not isinstance(section, DocstringCollection):
-        return file_stamps(section.path)
+        # no others: a run that an analyst keeps beside them would repeat every stage
+        return [stamp for path in beir_files(section.path) for stamp in file_stamps(path)]
     names = packages_distributions()
     packages = (*section.train_packages, *section.dev_packages, *section.test_packages)
     return [platform.python_version(), *(f"{d} {version(d)}" for package in packages for d in names.get(package, ()))]
@@ -162,7 +163,7 @@ def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Rank every query of the plan by BM25, or take the user's run."""
     section, collection = run.recipe.first_stage, run.collection
     ranked = rank_queries(run, run.plan.all())
-    write_run(ranked, folder / RUN, tag=run.recipe.name)
+    write_run(ranked, folder / RUN, tag=run.recipe.tag)
     if run.recipe.held_out is not None:
         return {"queries": len(ranked), "summary": f"{len(ranked)} queries; without judgments recall is not known"}
     qrels = collection.split(run.recipe.queries.test_split)
@@ -222,7 +223,7 @@ def pre_rank(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Rank the first stage's whole lists of the queries to be labelled by the light model."""
     lists = top(run.first_stage, run.plan.label, run.recipe.first_stage.depth)
     ranked = rankers.rerank(str(run.recipe.labels.pre_ranker), run.collection, lists, advance)
-    write_run(ranked, folder / RUN, tag=run.recipe.name)
+    write_run(ranked, folder / RUN, tag=run.recipe.tag)
     return {"queries": len(ranked), "summary": f"{len(ranked)} lists ranked again by {run.recipe.labels.pre_ranker}"}
 
 
@@ -255,7 +256,7 @@ def _label(run: RecipeRun, lists: Run, folder: Path, advance: Advance) -> Facts:
     settings = JobSettings(part_lists=PART_LISTS)
     with open_engine(run.engine, teacher_source(run), run.collection, run.first_stage) as engine:
         report = labels.label_candidates(run.collection, lists, engine, folder / LISTS, advance, settings)
-    write_run(labels_run(folder / LISTS), folder / LABELS_RUN, tag=run.recipe.name)
+    write_run(labels_run(folder / LISTS), folder / LABELS_RUN, tag=run.recipe.tag)
     counts = report.counts
     share = counts["missing"] / max(1, counts["documents"])
     summary = (

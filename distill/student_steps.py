@@ -47,7 +47,7 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
         if not scores.exists():
             lists = warm_start.lists_to_score(run.collection, _free_lists(run, section.queries), section)
             scoring = partial(advance, note="lists scored")
-            write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.name)
+            write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.tag)
         learned = warm_start.scored_lists(run.collection, read_run(scores))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         origin = warm_start_origin(student.start, run.collection.name, section.ranker)

@@ -76,6 +76,11 @@ def model_facts(key: str, text: str, role: Role, section: Settings = None) -> Mo
         return ModelFacts(key, text, problem=str(error))
     if config is None:
         return ModelFacts(key, text, where)
+    if reference.gguf_file is not None and role == "ranker":
+        return ModelFacts(key, text, where, problem=f"model {text!r}: a GGUF file holds no ranker")
+    if getattr(config, "auto_map", None):
+        # the model's own code would have to be run to be asked
+        return ModelFacts(key, text, where, config.model_type)
     model, problem, setting = _judged(config, role, section)
     parameters, of_layers = (None, None) if model is None else _sizes(model)
     layers = getattr(config.get_text_config(), "num_hidden_layers", None)
@@ -186,6 +191,15 @@ def _refuse_unreadable_softmax(model: Any) -> None:
         run_up_to(0, model.get_decoder(), **inputs, use_cache=False)
 
 
+def _ranker(config: PretrainedConfig, section: Settings) -> Any:
+    from transformers import AutoModel
+
+    classifies = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
+    if classifies and config.num_labels != 1:
+        raise ModelError(f"its head has {config.num_labels} outputs; a cross-encoder with one ranks")
+    return _without_weights(AutoModel, config)
+
+
 def _encoder(config: PretrainedConfig, section: EncoderSection | None) -> Any:
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification
 
@@ -233,6 +247,7 @@ _ROLES: dict[Role, Callable[[Any, Any], Any]] = {
     "encoder": _encoder,
     "decoder": _decoder,
     "writer": _writer,
+    "ranker": _ranker,
 }
 
 

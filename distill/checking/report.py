@@ -55,6 +55,22 @@ class CheckedRecipe:
     memory: list[Memory] = field(default_factory=list)
 
 
+def checked_recipe(place: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe that is about to be carried out: what would stop one of its stages stops it now.
+
+    Args:
+        place: path of a YAML file, or a packaged recipe's name.
+        overrides: as `load_recipe` takes them.
+
+    Raises:
+        RecipeError: something is wrong with the recipe, a path or a model; its ``problems`` are all that were found.
+    """
+    recipe, problems, _ = _examined(read_recipe(place, overrides))
+    if recipe is None or problems:
+        raise RecipeError.of(problems)
+    return recipe
+
+
 def check_recipe(place: str, overrides: Sequence[str] = ()) -> CheckedRecipe:
     """Everything that can be said of a recipe without running it; no weights are loaded, no network is asked.
 
@@ -66,6 +82,22 @@ def check_recipe(place: str, overrides: Sequence[str] = ()) -> CheckedRecipe:
         content = read_recipe(place, overrides)
     except RecipeError as error:
         return CheckedRecipe(None, list(error.problems))
+    recipe, problems, models = _examined(content)
+    if recipe is None:
+        return CheckedRecipe(None, problems, models=models)
+    if problems:
+        return CheckedRecipe(recipe, problems, _notes(recipe, models), models)
+    try:
+        load = workload(recipe)
+    except DataError as error:
+        return CheckedRecipe(recipe, [RecipeProblem(str(content.place), str(error))], models=models)
+    by_key = {facts.key: facts for facts in models}
+    taken = steps(recipe, load, by_key), memory(recipe, by_key)
+    return CheckedRecipe(recipe, [], _notes(recipe, models), models, load, *taken)
+
+
+def _examined(content: Entry) -> tuple[Recipe | None, list[RecipeProblem], list[ModelFacts]]:
+    """The recipe if its keys are right, everything that is wrong with it, and what is known of its models."""
     recipe, problems, readable = validated(content)
     content = without_null_sections(content, Recipe)
     models = []
@@ -76,18 +108,9 @@ def check_recipe(place: str, overrides: Sequence[str] = ()) -> CheckedRecipe:
             asked = inside(content, (*keys[:-1], facts.setting)) if facts.setting else None
             problems.append(RecipeProblem(str((asked or entry).place), f"{facts.key}: {facts.problem}"))
     problems += _missing_paths(content, Recipe, ())
-    if recipe is None:
-        return CheckedRecipe(None, problems, models=models)
-    problems += _missing_parts(recipe, content)
-    if problems:
-        return CheckedRecipe(recipe, problems, _notes(recipe, models), models)
-    try:
-        load = workload(recipe)
-    except DataError as error:
-        return CheckedRecipe(recipe, [RecipeProblem(str(content.place), str(error))], models=models)
-    by_key = {facts.key: facts for facts in models}
-    taken = steps(recipe, load, by_key), memory(recipe, by_key)
-    return CheckedRecipe(recipe, [], _notes(recipe, models), models, load, *taken)
+    if recipe is not None:
+        problems += _missing_parts(recipe, content)
+    return recipe, problems, models
 
 
 def _references(content: Entry) -> Iterator[tuple[tuple[str, ...], Entry, Role]]:

@@ -33,6 +33,12 @@ def read_beir(folder: Path) -> Collection:
     return Collection(folder.resolve().name, documents, queries, qrels, metadata)
 
 
+def beir_files(folder: Path) -> list[Path]:
+    """The files that `read_beir` reads, of those that are there."""
+    names = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz")
+    return [path for name in names if (path := folder / name).is_file()] + sorted((folder / "qrels").glob("*.tsv"))
+
+
 def read_documents(place: Path) -> dict[str, Document]:
     """Documents by id, from a BEIR folder or from its ``corpus.jsonl`` (``.gz``) alone; no query is read.
 

@@ -264,15 +264,15 @@ def _label_flags(
 
 
 def _label_recipe(name: str, changes: list[str], out: Path, said: Mapping[str, Any], dry_run: bool) -> None:
+    from distill.checking.report import checked_recipe
     from distill.collections.collection import DataError
     from distill.pipeline import open_run, run_recipe
-    from distill.recipe_file import load_recipe
     from distill.stages.label_engines import EngineSettings
     from distill.steps import LISTS, labelled_candidates, teacher_source
     from labeling.job import JobSettings
 
     console = Console()
-    recipe = load_recipe(name, changes)
+    recipe = checked_recipe(name, changes)
     if recipe.teacher is None:
         raise DataError(f"{name}: this recipe has no teacher, so it labels nothing; `distill run` carries it out")
     where = _engine(EngineSettings.of(recipe.labels.engine), said)

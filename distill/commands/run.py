@@ -21,18 +21,19 @@ def run(
     A recipe without a teacher compares runs and models.
     """
     from distill.chain import COMPARISON
+    from distill.checking.report import checked_recipe
     from distill.commands.tables import metrics_table
     from distill.pipeline import run_recipe
-    from distill.recipe_file import load_recipe
     from distill.report.comparison_files import PAGE
     from distill.steps import read_metrics
 
     console = Console()
-    run_recipe(load_recipe(recipe, set_ or []), out, console)
+    carried_out = run_recipe(checked_recipe(recipe, set_ or []), out, console)
     metrics = read_metrics(out)
     console.print()
     console.print(metrics_table(metrics))
     if (out / COMPARISON / PAGE).is_file():
         console.print(f"{out / COMPARISON / PAGE}", highlight=False, soft_wrap=True)
-    for student in sorted((out / "export").glob("*/model")):
-        console.print(f"ready to deploy: {student}", highlight=False, soft_wrap=True)
+    for name in carried_out.recipe.students():
+        for exported in sorted((out / "export" / name).glob("model")):
+            console.print(f"ready to deploy: {exported}", highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from distill.artifacts import read_manifest
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import read_run
 from distill.comparing import comparison_of
-from distill.pipeline import RECIPE, RecipeRun
+from distill.pipeline import EVALUATION, RECIPE, RecipeRun
 from distill.recipe import Recipe
 from distill.recipe_file import load_recipe
 from distill.stages.comparison import ComparisonRequest
@@ -86,11 +86,12 @@ def open_finished(folder: Path) -> FinishedRun:
     """
     if not (folder / RECIPE).is_file():
         raise DataError(f"{folder}: no {RECIPE}; the folder of a `distill run` is accepted")
-    if not read_manifest(folder / "evaluation"):
+    if not read_manifest(folder / EVALUATION):
         raise DataError(f"{folder}: its evaluation has not finished; `distill run` goes on with it")
-    run = RecipeRun(load_recipe(str(folder / RECIPE)), folder)
+    measured = folder / EVALUATION / RECIPE
+    run = RecipeRun(load_recipe(str(measured if measured.is_file() else folder / RECIPE)), folder)
     judged = {} if run.recipe.held_out else run.collection.split(run.recipe.queries.test_split)
-    metrics, rankings = steps.read_metrics(folder), folder / "evaluation" / "runs"
+    metrics, rankings = steps.read_metrics(folder), folder / EVALUATION / "runs"
     return FinishedRun(
         folder=folder,
         recipe=run.recipe,

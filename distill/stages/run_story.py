@@ -11,6 +11,7 @@ from distill.comparing import compared_systems
 from distill.evaluation.disagreement import Disagreement
 from distill.evaluation.dossier import Dossier
 from distill.evaluation.label_agreement import agreement_verdict
+from distill.recipe import Recipe
 from distill.report.training_curves import CURVES
 from distill.stages.comparison import beside_teacher_labels, dossier_of
 from distill.stages.finished_run import FinishedRun
@@ -92,10 +93,7 @@ def tell(finished: FinishedRun) -> RunStory:
         LabelingError: its label folder cannot be read.
     """
     students = list(finished.recipe.students())
-    trained = [stage for name in students for stage in (warm_name(name), name)]
-    names = ["collection", "first_stage", "teacher", "pre_rank", "labels", "held_out", *trained, "evaluation"]
-    names.append(COMPARISON)
-    manifests = {name: finished.manifest(name) for name in [*names, *(f"export/{name}" for name in students)]}
+    manifests = {name: finished.manifest(name) for name in _stages(finished.recipe)}
     return RunStory(
         finished=finished,
         stages=[
@@ -103,13 +101,28 @@ def tell(finished: FinishedRun) -> RunStory:
             for name, manifest in manifests.items()
             if manifest
         ],
-        fit=manifests["teacher"].get("fit", {}),
+        fit=finished.manifest("teacher").get("fit", {}) if finished.recipe.teacher else {},
         heads=_learned_weights(finished.folder / "teacher"),
         labels=summarize_labels(finished.folder / "labels" / LISTS) if finished.recipe.teacher else None,
         students=[_student(finished, name) for name in students],
         comparison=None if finished.recipe.teacher else _comparison(finished),
         versions=manifests["evaluation"]["versions"],
     )
+
+
+def _stages(recipe: Recipe) -> list[str]:
+    """Names of the recipe's stages; a folder may hold others, of a recipe that was carried out there before."""
+    if recipe.teacher is None:
+        return ["collection", "first_stage", "evaluation", COMPARISON]
+    pre_ranked = ["pre_rank"] if recipe.labels.pre_ranker is not None else []
+    held_out = ["held_out"] if recipe.held_out is not None else []
+    trained = [
+        stage
+        for name, section in recipe.students().items()
+        for stage in ([warm_name(name), name] if section.warm_start is not None else [name])
+    ]
+    exports = [f"export/{name}" for name in recipe.students()]
+    return ["collection", "first_stage", "teacher", *pre_ranked, "labels", *held_out, *trained, "evaluation", *exports]
 
 
 def _learned_weights(teacher: Path) -> dict[Head, float]:

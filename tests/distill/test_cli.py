@@ -242,6 +242,28 @@ def test_a_wrong_measure_is_named_before_the_work_that_it_is_to_measure(distill,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("encoder.max_tokens=4096", "encoder.start: model"),
+        ("decoder.layers=99", "layers is 99, but it has 4"),
+        ("runs.old=nowhere.run", "runs.old: nowhere.run: no such file or folder"),
+    ],
+)
+def test_what_a_late_stage_would_find_wrong_is_found_before_the_first(distill, recipe_file, tmp_path, setting, said):
+    code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", setting)
+    assert code == 2
+    assert said in one_line(error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_section_that_a_command_reads_may_be_null(distill, beir_folder, encoder_folder, tmp_path):
+    flags = ("--collection", beir_folder, "--labels", tmp_path / "labels", "--start", encoder_folder)
+    code, _, error = distill("train", "encoder", *flags, "--set", "labels=null", "--out", tmp_path / "student")
+    assert code == 2
+    assert "labels: no manifest.json" in one_line(error)
+
+
 def test_a_place_where_nothing_can_be_written_is_named(distill, beir_folder, tmp_path):
     (tmp_path / "thesis").write_text("all of it")
     code, _, error = distill("first-stage", beir_folder, "--out", tmp_path / "thesis" / "bm25.run")
@@ -254,6 +276,6 @@ def test_a_fault_of_ours_keeps_its_traceback(distill, monkeypatch, tmp_path):
     def fault(*_, **__):
         raise OSError("no file is named here")
 
-    monkeypatch.setattr("distill.recipe_file.load_recipe", fault)
+    monkeypatch.setattr("distill.checking.report.checked_recipe", fault)
     with pytest.raises(OSError, match="no file is named here"):
         distill("label", "quickstart", "--out", tmp_path / "run")

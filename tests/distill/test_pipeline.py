@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import html
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -19,7 +21,7 @@ from distill import steps
 from distill.collections.beir import read_beir
 from distill.collections.collection import DataError
 from distill.collections.trec import ranking, read_run
-from distill.errors import RecipeError
+from distill.errors import ModelError, RecipeError
 from distill.pipeline import RecipeRun, run_recipe
 from distill.recipe_file import load_recipe
 from distill.report.run_page import write_run_pages
@@ -140,6 +142,47 @@ def test_a_second_run_skips_every_stage(finished, recipe_file):
     shown = carry_out(recipe_file, finished)
     assert manifests(finished) == before
     assert [line.split()[0] for line in shown.splitlines() if " stands " in line] == STAGES
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(copy, recipe_file):
+    before = (copy / "recipe.yaml").read_bytes()
+    holder = os.open(copy, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(RecipeError, match="another run is at work here"):
+        carry_out(recipe_file, copy, "name=other")
+    assert (copy / "recipe.yaml").read_bytes() == before
+    os.close(holder)
+    carry_out(recipe_file, copy, "name=other")
+    assert (copy / "recipe.yaml").read_bytes() != before
+
+
+def test_a_start_that_fails_does_not_rename_what_was_measured_before(copy, recipe_file):
+    with pytest.raises(ModelError):
+        carry_out(recipe_file, copy, "name=another", "encoder.start=./nowhere")
+    assert open_finished(copy).recipe.name == load_recipe(str(recipe_file)).name
+    # and what changes no figure is told as it is now
+    carry_out(recipe_file, copy, "name=renamed")
+    assert open_finished(copy).recipe.name == "renamed"
+
+
+def test_files_beside_the_collection_s_own_repeat_no_stage(recipe_file, beir_folder, tmp_path):
+    folder = shutil.copytree(beir_folder, tmp_path / "own")
+    recipe = load_recipe(str(recipe_file), [f"collection.path={folder}"])
+    before = steps.collection_source(recipe)
+    (folder / "bm25.run").write_text("q0 Q0 d0 1 1.0 x\n")
+    assert steps.collection_source(recipe) == before
+    (folder / "qrels" / "new.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    assert steps.collection_source(recipe) != before
+
+
+def test_stages_of_another_recipe_are_not_told_of(copy, recipe_file):
+    shutil.copytree(copy / "first_stage", copy / "pre_rank")
+    shutil.copytree(copy / "first_stage", copy / "comparison")
+    assert [stage.name for stage in tell(open_finished(copy)).stages] == STAGES
+
+
+def test_a_name_of_several_words_is_one_in_the_files_of_trec(recipe_file):
+    assert load_recipe(str(recipe_file), ["name='my first run'"]).tag == "my_first_run"
 
 
 def test_a_changed_setting_repeats_only_what_depends_on_it(copy, recipe_file):

