@@ -117,7 +117,8 @@ class ExportSection(Section):
         description="forms of the exported folders: hf is always written, to model/; onnx and onnx-int8 go to folders "
         "of their names; an int8 graph that changes rankings too much is left out, and the stage says so",
     )
-    pairs: PositiveInt = Field(20, description="pairs whose scores travel with the folder and are compared")
+    # an int8 graph is held to their order, and fewer have none to speak of
+    pairs: int = Field(20, ge=3, description="pairs whose scores travel with the folder and are compared")
 
 
 class EvaluationSection(Section):

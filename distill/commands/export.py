@@ -58,7 +58,7 @@ def export(
     pairs_file: Annotated[
         Path | None, typer.Option(help="JSON lines with query and document instead; one list a query")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="pairs whose scores travel with the folder", min=1)] = 20,
+    pairs: Annotated[int, typer.Option(help="pairs whose scores travel with the folder", min=3)] = 20,
     candidates: Annotated[int, typer.Option(help="documents of each list of --run", min=2)] = 20,
     lists: Annotated[int, typer.Option(help="most lists that judge an int8 graph", min=10)] = 100,
     intended: Annotated[
