@@ -21,6 +21,7 @@ from distill.report.comparison_files import write_comparison
 from distill.stages import evaluation
 from distill.stages.comparison import ComparisonRequest, dossier_of
 from distill.stages.evaluation import System
+from distill.stages.rankers import RankerReference
 
 if TYPE_CHECKING:
     from distill.pipeline import RecipeRun
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 def systems_source(recipe: Recipe) -> dict[str, Any]:
     """What the recipe's runs and models are, by name: stamps of files, versions of weights."""
     runs = {name: [str(path), *file_stamps(path)] for name, path in recipe.runs.items()}
-    return {**runs, **{name: [model, ModelReference.parse(model).version] for name, model in recipe.models.items()}}
+    references = {
+        name: ModelReference.parse(RankerReference.parse(model).model) for name, model in recipe.models.items()
+    }
+    return {**runs, **{name: [recipe.models[name], found.version] for name, found in references.items()}}
 
 
 def other_systems(recipe: Recipe, collection: Collection, lists: Run, advance: Advance) -> dict[str, System]:

@@ -87,8 +87,8 @@ def run_source(recipe: Recipe) -> Any:
 
 
 def model_version(reference: str) -> str:
-    """What identifies the weights behind a model reference."""
-    return ModelReference.parse(reference).version
+    """What identifies the weights behind a model reference, or a ranker's."""
+    return ModelReference.parse(rankers.RankerReference.parse(reference).model).version
 
 
 def teacher_models(recipe: Recipe) -> list[str]:

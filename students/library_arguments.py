@@ -36,9 +36,6 @@ def known_arguments(given: Mapping[str, Any]) -> None:
         if name == "push_to_hub" or name.startswith("hub_"):
             raise ValueError(f"{name} is not taken: a student is uploaded from its finished folder, by `hf upload`")
         _check_value(name, value, kinds[name])
-    evaluated, saved = (given.get(name, "epoch") for name in ("eval_strategy", "save_strategy"))
-    if evaluated != saved:
-        raise ValueError(f"eval_strategy ({evaluated}) and save_strategy ({saved}) differ: the best checkpoint is kept")
 
 
 def known_lora_arguments(given: Mapping[str, Any]) -> None:

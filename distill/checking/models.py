@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from distill.errors import ModelError
 from distill.models import ModelReference, load_config
+from distill.serving.graph_file import GRAPH
+from distill.stages.rankers import RankerReference
 from students import StudentError
 from teachers.errors import TeacherError
 
@@ -70,8 +72,8 @@ def model_facts(key: str, text: str, role: Role, section: Settings = None) -> Mo
         section: the settings around it, if they could be read.
     """
     try:
-        reference = ModelReference.parse(text)
-        where, config = _find_config(reference, bool(getattr(section, "trust_remote_code", False)))
+        reference = ModelReference.parse(RankerReference.parse(text).model if role == "ranker" else text)
+        where, config = _find_config(reference, role, bool(getattr(section, "trust_remote_code", False)))
     except ModelError as error:
         return ModelFacts(key, text, problem=str(error))
     if config is None:
@@ -88,12 +90,13 @@ def model_facts(key: str, text: str, role: Role, section: Settings = None) -> Mo
     return ModelFacts(key, text, where, config.model_type, parameters, of_layers, layers, said, setting)
 
 
-def _find_config(reference: ModelReference, trust_remote_code: bool) -> tuple[str, PretrainedConfig | None]:
+def _find_config(reference: ModelReference, role: Role, trust_remote_code: bool) -> tuple[str, PretrainedConfig | None]:
     if reference.on_hub:
         return _hub_config(reference)
     config = load_config(reference, trust_remote_code)
     folder = Path(reference.location)
-    if reference.gguf_file is None and not any(folder.glob("*.safetensors")):
+    weighed = reference.gguf_file is not None or any(folder.glob("*.safetensors"))
+    if not weighed and not (role == "ranker" and (folder / GRAPH).is_file()):
         raise ModelError(f"model {reference.text!r}: the folder holds no weights (*.safetensors)")
     return f"package {reference.version}" if reference.text.startswith("package:") else "here", config
 

@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 from transformers import modeling_utils
 
+from students import StudentError
 from students.decoder import DecoderSettings, train_decoder
 from students.encoder import EncoderSettings, train_encoder
 from students.training_settings import training_arguments
@@ -51,7 +52,6 @@ def test_gradient_checkpointing_runs_layers_again_and_changes_no_loss(
         ({"num_train_epochs": 0}, "num_train_epochs is 0; a number above 0 is accepted"),
         ({"per_device_train_batch_size": 1.5}, "per_device_train_batch_size is 1.5; int is accepted"),
         ({"per_device_train_batch_size": True}, "per_device_train_batch_size is True; int is accepted"),
-        ({"save_strategy": "no"}, r"eval_strategy \(epoch\) and save_strategy \(no\) differ"),
         ({"bf16": True}, "bf16 is set elsewhere: by `precision`"),
         ({"hub_token": "hf_secret"}, "hub_token is not taken: a student is uploaded from its finished folder"),
         ({"push_to_hub": True}, "push_to_hub is not taken"),
@@ -83,6 +83,14 @@ def test_values_that_the_libraries_take_are_taken():
     }  # fmt: skip
     assert EncoderSettings(trainer=given).trainer == given
     assert DecoderSettings(lora={"init_lora_weights": "pissa_niter_4", "target_modules": ["q_proj"]}).lora
+
+
+def test_arguments_that_do_not_go_together_are_one_line(tmp_path):
+    """Checkpoints by steps want dev figures by steps, if there are dev lists at all."""
+    chosen = EncoderSettings(trainer={"save_strategy": "steps", "save_steps": 2})
+    assert training_arguments(chosen, {}, tmp_path, measured=False).save_steps == 2
+    with pytest.raises(StudentError, match="trainer: .*requires the save and eval strategy to match"):
+        training_arguments(chosen, {}, tmp_path, measured=True)
 
 
 def test_fp16_takes_the_place_of_bf16_or_is_refused(tmp_path):

