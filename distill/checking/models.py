@@ -95,9 +95,10 @@ def _find_config(reference: ModelReference, role: Role, trust_remote_code: bool)
         return _hub_config(reference)
     config = load_config(reference, trust_remote_code)
     folder = Path(reference.location)
-    weighed = reference.gguf_file is not None or any(folder.glob("*.safetensors"))
+    named = ("*.safetensors", "pytorch_model*.bin")
+    weighed = reference.gguf_file is not None or any(any(folder.glob(name)) for name in named)
     if not weighed and not (role == "ranker" and (folder / GRAPH).is_file()):
-        raise ModelError(f"model {reference.text!r}: the folder holds no weights (*.safetensors)")
+        raise ModelError(f"model {reference.text!r}: the folder holds no weights (*.safetensors or pytorch_model*.bin)")
     return f"package {reference.version}" if reference.text.startswith("package:") else "here", config
 
 

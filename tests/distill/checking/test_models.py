@@ -141,7 +141,9 @@ def test_attention_sinks_are_refused_before_any_weight_is_there(tmp_path):
 
 def test_a_folder_without_weights_is_told_so(tmp_path):
     AutoConfig.for_model("qwen3", num_hidden_layers=2).save_pretrained(tmp_path)
-    assert "holds no weights (*.safetensors)" in model_facts("key", str(tmp_path), "teacher").problem
+    assert (
+        "holds no weights (*.safetensors or pytorch_model*.bin)" in model_facts("key", str(tmp_path), "teacher").problem
+    )
     (tmp_path / "config.json").write_text("{")
     (tmp_path / "model.safetensors").touch()
     assert str(tmp_path) in model_facts("key", str(tmp_path), "teacher").problem
