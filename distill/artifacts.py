@@ -52,7 +52,8 @@ def stage_folder(folder: Path, expected: str, keep: bool = False) -> Iterator[tu
     """A folder to work in that becomes ``folder``, with its manifest, when the block ends well.
 
     Until then it stands beside as ``NAME.partial`` and is never taken for whole. After an interruption the next call
-    with the same fingerprint goes on in it.
+    with the same fingerprint goes on in it. What was started from and is left before a file of it has changed stands
+    as it stood, such as where a model cannot be had.
 
     Args:
         folder: the stage's place; what stands there under another fingerprint is replaced.
@@ -67,14 +68,21 @@ def stage_folder(folder: Path, expected: str, keep: bool = False) -> Iterator[tu
     note = partial / "fingerprint"
     if partial.exists() and not keep and (not note.exists() or note.read_text() != expected):
         shutil.rmtree(partial)
-    if folder.exists() and not partial.exists() and keep:
+    taken = keep and folder.exists() and not partial.exists()
+    if taken:
         folder.rename(partial)
-        (partial / MANIFEST).unlink(missing_ok=True)
     partial.mkdir(parents=True, exist_ok=True)
     note.write_text(expected)
+    before = file_stamps(partial)
     details: dict[str, Any] = {}
     started = time.perf_counter()
-    yield partial, details
+    try:
+        yield partial, details
+    except BaseException:
+        if taken and file_stamps(partial) == before:
+            note.unlink()
+            partial.rename(folder)
+        raise
     content = {
         "stage": folder.name,
         "fingerprint": expected,

@@ -230,6 +230,15 @@ def test_a_stage_that_was_interrupted_is_not_taken_for_whole(copy, recipe_file, 
     assert json.loads((copy / "evaluation" / "metrics.json").read_text())["queries"] == 10
 
 
+def test_a_stage_that_fails_before_it_wrote_anything_stands_as_it_stood(copy, recipe_file):
+    before = manifests(copy)
+    with pytest.raises(ModelError):
+        carry_out(recipe_file, copy, "teacher.model=nobody/away")
+    assert not list(copy.glob("*.partial"))
+    carry_out(recipe_file, copy)
+    assert manifests(copy) == before
+
+
 def test_a_folder_of_something_else_is_refused(recipe_file, tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(RecipeError, match="not a recipe's run"):
