@@ -33,6 +33,8 @@ class Stage:
         fill: writes the result into the folder it is given and returns facts for the manifest.
         unit: what its progress counts.
         keep: whether files made under other settings are worth starting from, see `stage_folder`.
+        tests: whether test queries are among what it reads; the others stand when only those change.
+        tested: settings that choose test queries and nothing else.
     """
 
     name: str
@@ -41,16 +43,21 @@ class Stage:
     fill: Callable[[RecipeRun, Path, Advance], Mapping[str, Any]]
     unit: str = "steps"
     keep: bool = False
+    tests: bool = False
+    tested: tuple[Any, ...] = ()
 
 
 def stages_of(recipe: Recipe) -> list[Stage]:
     """The recipe's stages in order."""
-    made_of = [recipe.collection, recipe.queries, steps.collection_source(recipe), *steps.other_roles(recipe)]
-    stages = [Stage("collection", made_of, (), steps.make_collection)]
+    limit = recipe.queries.test_limit
+    roles = recipe.queries.model_copy(update={"test_limit": None})
+    made_of = [recipe.collection, roles, steps.collection_source(recipe), *steps.other_roles(recipe)]
+    tested = () if limit is None else (limit,)
+    stages = [Stage("collection", made_of, (), steps.make_collection, tests=True, tested=tested)]
     ranked: tuple[str, ...] = ("collection",)
     if recipe.ranks_first:
         settings = [recipe.first_stage, steps.run_source(recipe)]
-        stages.append(Stage("first_stage", settings, ("collection",), steps.rank_first))
+        stages.append(Stage("first_stage", settings, ("collection",), steps.rank_first, tests=True))
         ranked = ("collection", "first_stage")
     return [*stages, *(_compared(recipe, ranked) if recipe.teacher is None else _taught(recipe, ranked))]
 
@@ -74,9 +81,10 @@ def _taught(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
         stages.append(Stage("held_out", judged, (*ranked, "teacher"), steps.label_held_out, "lists", keep=True))
         learned, measured = (*learned, "held_out"), (*measured, "held_out")
     stages.extend(_students(recipe, ranked, learned))
-    stages.append(Stage("evaluation", _measured(recipe), measured, steps.evaluate, "lists", keep=True))
+    stages.append(Stage("evaluation", _measured(recipe), measured, steps.evaluate, "lists", keep=True, tests=True))
     for name in recipe.students():
-        stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), exporting.exporter(name), "lists"))
+        work = exporting.exporter(name)
+        stages.append(Stage(f"export/{name}", [recipe.export], (*ranked, name), work, "lists", tests=True))
     return stages
 
 
@@ -100,8 +108,8 @@ def _compared(recipe: Recipe, ranked: tuple[str, ...]) -> list[Stage]:
     """What there is, measured and compared."""
     chosen = [comparing.system_names(recipe), *comparing.compared_systems(recipe)]
     return [
-        Stage("evaluation", _measured(recipe), ranked, comparing.evaluate, "lists"),
-        Stage(COMPARISON, chosen, ("collection", "evaluation"), comparing.compare),
+        Stage("evaluation", _measured(recipe), ranked, comparing.evaluate, "lists", tests=True),
+        Stage(COMPARISON, chosen, ("collection", "evaluation"), comparing.compare, tests=True),
     ]
 
 

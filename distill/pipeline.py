@@ -118,11 +118,19 @@ def open_run(recipe: Recipe, folder: Path, before: str, engine: EngineSettings |
 
 
 def _with_fingerprints(run: RecipeRun) -> Iterator[tuple[Stage, str]]:
-    """The stages in order, each with the fingerprint that it has when it stands."""
-    prints: dict[str, str] = {}
+    """The stages in order, each with the fingerprint that it has when it stands.
+
+    A stage that reads no test queries has one that knows nothing of their choice, and neither do its inputs' for it.
+    """
+    whole: dict[str, str] = {}
+    untested: dict[str, str] = {}
     for stage in stages_of(run.recipe):
-        prints[stage.name] = fingerprint(_plain(stage.settings), [prints[name] for name in stage.inputs])
-        yield stage, prints[stage.name]
+        settings = _plain(stage.settings)
+        untested[stage.name] = fingerprint(settings, [untested[name] for name in stage.inputs])
+        whole[stage.name] = untested[stage.name]
+        if stage.tests:
+            whole[stage.name] = fingerprint(settings, [whole[name] for name in stage.inputs], *stage.tested)
+        yield stage, whole[stage.name]
 
 
 def _carry_out(run: RecipeRun, stage: Stage, expected: str, console: Console) -> None:

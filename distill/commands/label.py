@@ -22,6 +22,7 @@ CANDIDATES = 20
 PART_LISTS = 16
 DOCUMENT_WORDS = 100
 REASON_DOCUMENTS = 3
+_QUERIES = "file with one query id a line; default: all of the run but those judged in dev or test"
 
 
 def label(
@@ -34,7 +35,7 @@ def label(
     ],
     collection: Annotated[Path | None, typer.Option(help="BEIR folder")] = None,
     run: Annotated[Path | None, typer.Option(help="TREC run with the candidates of the queries to label")] = None,
-    queries: Annotated[Path | None, typer.Option(help="file with one query id a line; default: all of the run")] = None,
+    queries: Annotated[Path | None, typer.Option(help=_QUERIES)] = None,
     candidates: Annotated[int, typer.Option(help="documents read for each query", min=1)] = CANDIDATES,
     pre_ranked: Annotated[
         Path | None, typer.Option(help="TREC run of a light model over the same lists, which says what is read")
@@ -90,7 +91,7 @@ def label(
     dry_run: Annotated[bool, typer.Option(help="time a few lists, print the job's cost, write nothing")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="a setting over the recipe's; repeatable")] = None,
 ) -> None:
-    """Label candidate lists. Queries that a teacher was fitted on are left out."""
+    """Label candidate lists. Queries that a teacher was fitted on, or that measure students, are left out."""
     from distill.recipe import JudgeSection
     from distill.stages.label_engines import LOCAL
     from labeling.job import JobSettings
@@ -157,7 +158,7 @@ class _Lists:
         from distill.collections.collection import DataError
         from distill.collections.trec import check_run, read_run
         from distill.stages.candidates import pre_ranked
-        from distill.stages.roles import read_ids
+        from distill.stages.roles import measuring, read_ids
         from distill.stages.teacher import fitted_on
         from labeling.shards import Shard
 
@@ -169,13 +170,19 @@ class _Lists:
         by = read_run(self.pre_ranked) if self.pre_ranked else None
         wanted = list(ranked) if self.queries is None else read_ids(self.queries, loaded)
         seen = fitted_on(judge.teacher) if judge.teacher else set()
-        free = [query_id for query_id in wanted if query_id not in seen]
-        why = "the teacher was fitted on their judgments"
+        unfit = {"the teacher was fitted on their judgments": seen}
         if judge.judgments is not None:
-            known = loaded.split(judge.judgments)
-            free, why = [query_id for query_id in wanted if query_id in known], f"no judgments of {judge.judgments}"
-        if left_out := len(wanted) - len(free):
-            console.print(f"{left_out} of {len(wanted)} queries are left out: {why}", highlight=False)
+            unfit = {f"no judgments of {judge.judgments}": set(wanted) - loaded.split(judge.judgments).keys()}
+        elif self.queries is None:
+            unfit["judged in dev or test, which are to measure students (--queries takes them)"] = measuring(loaded)
+        free = wanted
+        for why, some in unfit.items():
+            kept = [query_id for query_id in free if query_id not in some]
+            if left_out := len(free) - len(kept):
+                console.print(f"{left_out} of {len(wanted)} queries are left out: {why}", highlight=False, soft_wrap=True)
+            free = kept
+        if not free:
+            raise DataError(f"{self.run}: none of its {len(wanted)} queries is left to label")
         mine = [query_id for query_id in free if share.holds(query_id)]
         chosen = pre_ranked(ranked, mine, self.candidates, self.bottom, by)
         if without := [query_id for query_id in mine if query_id not in chosen]:

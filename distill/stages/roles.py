@@ -83,6 +83,12 @@ def free_queries(collection: Collection, roles: QueryRoles, plan: QueryPlan) -> 
     return _draw((query_id for query_id in collection.queries if query_id not in kept), roles.seed)
 
 
+def measuring(collection: Collection) -> set[str]:
+    """Queries judged in the splits that choose checkpoints and measure where a recipe does not say otherwise."""
+    splits = (QueryRoles.model_fields[name].default for name in ("dev_split", "test_split"))
+    return {query_id for split in splits for query_id in collection.qrels.get(split, {})}
+
+
 def plan_comparison(collection: Collection, roles: QueryRoles) -> QueryPlan:
     """The test queries alone: where systems are only compared, nothing is taught.
 

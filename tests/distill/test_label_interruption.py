@@ -34,8 +34,10 @@ def label_command(beir_folder, causal_folder, small_routehead, tmp_path_factory)
     section = TeacherSection(model=str(causal_folder), routehead=small_routehead)
     fitting = top(run, list(collection.qrels["train"])[:12], 12)
     fit_teacher(collection, fitting, collection.qrels["train"], section, folder / "teacher", lambda done, total: None)
+    (folder / "ids.txt").write_text("".join(f"{query_id}\n" for query_id in collection.queries))
     return [
         sys.executable, "-m", "distill", "label", "--collection", beir_folder, "--run", folder / "bm25.run",
+        "--queries", folder / "ids.txt",
         "--teacher", folder / "teacher", "--candidates", "12", "--part-lists", "1",
     ]  # fmt: skip
 

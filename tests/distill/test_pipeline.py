@@ -192,6 +192,16 @@ def test_a_changed_setting_repeats_only_what_depends_on_it(copy, recipe_file):
     assert changed == {"encoder", "evaluation", "export/encoder"}
 
 
+def test_other_test_queries_repeat_nothing_that_does_not_measure(copy, recipe_file):
+    before = manifests(copy)
+    carry_out(recipe_file, copy, "queries.test_limit=5")
+    changed = [stage for stage, manifest in manifests(copy).items() if manifest != before[stage]]
+    assert changed == ["collection", "first_stage", "evaluation", "export/encoder", "export/decoder"]
+    assert read_metrics(copy)["queries"] == 5
+    carry_out(recipe_file, copy)
+    assert read_metrics(copy)["queries"] == 10
+
+
 def test_a_changed_teacher_setting_reads_no_list_again(copy, recipe_file, monkeypatch):
     def refuse(*_):
         raise AssertionError("a list was read again")

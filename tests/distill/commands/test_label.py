@@ -42,7 +42,7 @@ def rows(folder):
 def test_two_processes_label_as_one(distill, flags, tmp_path):
     code, out, err = distill("label", *flags, "--out", tmp_path / "one")
     assert (code, err) == (0, "")
-    assert "36 lists (0 stood already)" in out
+    assert "20 lists (0 stood already)" in out
     code, out, err = distill("label", *flags, "--out", tmp_path / "two", "--workers", 2)
     assert (code, err) == (0, "")
     assert rows(tmp_path / "two") == rows(tmp_path / "one")
@@ -55,7 +55,7 @@ def test_ray_labels_as_this_process(distill, flags, tmp_path):
     distill("label", *flags, "--out", tmp_path / "one")
     code, out, err = distill("label", *flags, "--out", tmp_path / "ray", "--engine", "ray", "--workers", 1)
     assert code == 0, err
-    assert "36 lists (0 stood already)" in out
+    assert "20 lists (0 stood already)" in out
     assert rows(tmp_path / "ray") == rows(tmp_path / "one")
 
 
@@ -106,9 +106,9 @@ def test_a_dry_run_tells_and_writes_nothing(distill, flags, tmp_path):
     code, out, err = distill("label", *flags, "--out", labels, "--dry-run")
     assert (code, err) == (0, "")
     assert not labels.exists()
-    assert re.search(r"queries, each a list\W+36 with 4\d\d documents", out)
-    assert re.search(r"lists to label\W+36", out)
-    assert re.search(r"prompts\W+36", out)
+    assert re.search(r"queries, each a list\W+20 with 2\d\d documents", out)
+    assert re.search(r"lists to label\W+20", out)
+    assert re.search(r"prompts\W+20", out)
     assert re.search(r"mean of 8 spread over all lengths", out)
     distill("label", *flags, "--out", labels, "--shard", "1/2", "--part-lists", 4)
     before = {path: path.stat().st_mtime_ns for path in labels.iterdir()}
@@ -116,11 +116,11 @@ def test_a_dry_run_tells_and_writes_nothing(distill, flags, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in labels.iterdir()} == before
     stood = int(re.search(r"stand in the folder\W+(\d+), and 0 that failed", out).group(1))
     assert stood == len({row["query_id"] for row in rows(labels)[0]})
-    assert re.search(rf"lists to label\W+{36 - stood}\b", out)
+    assert re.search(rf"lists to label\W+{20 - stood}\b", out)
     assert re.search(r"teacher\W+no change", out)
     _, out, _ = distill("label", *flags, "--out", labels, "--dry-run", "--method", "all_heads")
     assert "has changed (mixture, opinions," in " ".join(out.split())
-    assert re.search(r"lists to label\W+36", out)
+    assert re.search(r"lists to label\W+20", out)
 
 
 def test_a_dry_run_of_a_finished_folder_needs_no_sample(distill, flags, tmp_path):
@@ -206,3 +206,18 @@ def test_a_shard_that_is_none_is_refused(distill, flags, tmp_path, shard):
     code, _, err = distill("label", *flags, "--out", tmp_path / "labels", "--shard", shard)
     assert code == 2
     assert f"a share is written I/N with I from 1 to N, as in 3/8; got '{shard}'" in err
+
+
+def test_queries_that_measure_students_get_labels_only_by_name(distill, flags, beir_folder, tmp_path):
+    qrels = read_beir(beir_folder).qrels
+    distill("label", *flags, "--out", tmp_path / "all")
+    labelled = {row["query_id"] for row in read_labels(tmp_path / "all", ["query_id"]).to_pylist()}
+    assert labelled and not labelled & {*qrels["dev"], *qrels["test"]}
+    (tmp_path / "ids.txt").write_text("\n".join(qrels["test"]))
+    distill("label", *flags, "--out", tmp_path / "named", "--queries", tmp_path / "ids.txt")
+    named = {row["query_id"] for row in read_labels(tmp_path / "named", ["query_id"]).to_pylist()}
+    assert named == qrels["test"].keys()
+    measured = tmp_path / "test.run"
+    measured.write_text("".join(f"{query_id} Q0 d1 1 1.0 x\n" for query_id in qrels["test"]))
+    code, _, err = distill("label", *flags, "--run", measured, "--out", tmp_path / "none")
+    assert (code, err) == (2, f"error: {measured}: none of its 10 queries is left to label\n")
