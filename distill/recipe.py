@@ -170,7 +170,9 @@ class TeacherSection(Section):
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bf16 where the hardware has it")
     prompt: PromptSettings = PromptSettings()
     depth: PositiveInt | None = Field(None, description="layers that are read, the rest never runs; none for all")
-    state_layer: NonNegativeInt | None = Field(None, description="layer of the query state; none for the middle one")
+    state_layer: NonNegativeInt | None = Field(
+        None, description="layer of the query state; none for the middle one, or the last that is read"
+    )
     static_heads: PositiveInt = Field(16, description="heads of the QRHead baseline")
     routehead: RouteHeadSettings = RouteHeadSettings()
     mix: MixSection | None = Field(None, description="labels come from the mixture, which is measured on its own row")

@@ -72,7 +72,8 @@ class HeadReader:
         tokenizer: its tokenizer.
         settings: the prompt's.
         depth: layers to run, None for all; the pass ends there.
-        state_layer: layer whose output gives the query state, None for the middle of the whole model.
+        state_layer: layer whose output gives the query state, None for the middle of the whole model, or the last that
+            is read where the pass ends before.
         first_order: number of the first seeded order that is read, see `canonical_order`; readings from another number
             show how far a teacher agrees with itself.
 
@@ -95,10 +96,11 @@ class HeadReader:
         self.layer_count: int = config.num_hidden_layers
         self.heads_per_layer: int = config.num_attention_heads
         self.depth = self.layer_count if depth is None else depth
-        self.state_layer = (self.layer_count - 1) // 2 if state_layer is None else state_layer
+        self.state_layer = min((self.layer_count - 1) // 2, self.depth - 1) if state_layer is None else state_layer
         if not 0 <= self.state_layer < self.depth <= self.layer_count:
             raise TeacherError(
-                f"depth {self.depth} and state layer {self.state_layer} do not fit a model of {self.layer_count} layers"
+                f"depth {self.depth} and state layer {self.state_layer} do not fit a model of {self.layer_count} "
+                f"layers; depths up to {self.layer_count} are accepted, and state layers from 0 to below the depth"
             )
         if first_order and settings.order != "seeded":
             raise TeacherError(f"first_order is {first_order}, but the caller's order is one; give order: seeded")

@@ -170,7 +170,7 @@ def _teacher(config: PretrainedConfig, section: TeacherSection | None) -> Any:
     layers: int = text.num_hidden_layers
     if section is not None:
         depth = layers if section.depth is None else section.depth
-        state = (layers - 1) // 2 if section.state_layer is None else section.state_layer
+        state = min((layers - 1) // 2, depth - 1) if section.state_layer is None else section.state_layer
         if not state < depth <= layers:
             raise _TooMuchAsked(
                 "depth" if section.depth else "state_layer",

@@ -31,8 +31,10 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, line.rstrip("\r\n")
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: a folder, where a file is accepted") from None
     except UnicodeDecodeError as error:
         raise DataError.at(path, number + 1, f"not UTF-8 ({error.reason}); the file must be UTF-8 text") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):

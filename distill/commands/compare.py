@@ -76,6 +76,8 @@ def compare(
             raise typer.BadParameter(f"{', '.join(given)} need judgments: give --qrels, or --labels")
         _side_by_side(runs, collection, out, overwrite)
         return
+    if teacher_again is not None and teacher is None and labels is None:
+        raise typer.BadParameter("it is the same teacher's other run; give --teacher too", param_hint="--teacher-again")
     refuse_existing_report(out, overwrite)
     read = _runs(runs)
     judged, judgments, teacher_run = _judgments(qrels, labels, teacher)
@@ -157,12 +159,17 @@ def _runs(references: list[str]) -> dict[str, Run]:
 
 def _judgments(qrels: Path | None, labels: Path | None, teacher: Path | None) -> tuple[Qrels, str, Run | None]:
     """Judgments, where they come from, and the teacher's run if there is one."""
+    from distill.collections.collection import DataError
     from distill.collections.trec import read_qrels, read_run
+    from distill.evaluation.comparison import LEAST_QUERIES
     from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
 
     given = None if teacher is None else read_run(teacher)
     if labels is None and qrels is not None:
-        return read_qrels(qrels), str(qrels), given
+        judged = read_qrels(qrels)
+        if len(judged) < LEAST_QUERIES:
+            raise DataError(f"{qrels}: {len(judged)} judged queries; a comparison needs at least {LEAST_QUERIES}")
+        return judged, str(qrels), given
     if labels is None or qrels is not None:
         raise typer.BadParameter("give --qrels with judgments, or --labels with a teacher's labels in their place")
     judged, ranked = labels_as_judgments(labels)
@@ -174,18 +181,24 @@ def _columns(
 ) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
     """Cells of the queries by column, and their frequencies."""
     from distill.collections.collection import DataError
-    from distill.evaluation.slices import frequencies, read_columns
+    from distill.evaluation.slices import by_column, frequencies, read_columns
 
     if path is None:
         if frequency is not None:
             raise typer.BadParameter("--frequency names a column of --columns, which is not given")
         return {}, {}
-    cells = read_columns(path, judged)
-    if frequency is None:
-        return cells, {}
-    if frequency not in cells:
-        raise DataError(f"{path}:1: no column {frequency!r}; there are {', '.join(cells) or 'none beside query_id'}")
-    return cells, frequencies(path, cells.pop(frequency))
+    cells, traffic = read_columns(path, judged), {}
+    if frequency is not None:
+        if frequency not in cells:
+            there = ", ".join(cells) or "none beside query_id"
+            raise DataError(f"{path}:1: no column {frequency!r}; there are {there}")
+        traffic = frequencies(path, cells.pop(frequency))
+    for name, column in cells.items():
+        try:
+            by_column(name, column)
+        except DataError as error:
+            raise DataError(f"{path}:1: {error}") from None
+    return cells, traffic
 
 
 def _milliseconds(path: Path, names: list[str]) -> dict[str, float]:
@@ -247,4 +260,5 @@ def _show(dossier: Dossier, out: Path, console: Console) -> None:
 
 def _short(figure: float, sign: str = "") -> str:
     """Three digits without the zero before the point, as tables of measures are printed."""
-    return f"{figure:{sign}.3f}".replace("0.", ".", 1)
+    shown = f"{figure:{sign}.3f}"
+    return shown.replace("0.", ".", 1) if abs(figure) < 1 else shown

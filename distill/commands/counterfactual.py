@@ -41,7 +41,14 @@ def counterfactual(
     depth: Annotated[
         int | None, typer.Option(min=1, help="results of a run on a page; default: all positions with a propensity")
     ] = None,
-    max_weight: Annotated[float | None, typer.Option(min=1, help="cut 1 / propensity at this; default: no cut")] = None,
+    max_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="cut a click's weight at this: 1 / (propensity x share of its query's pages that show the result); "
+            "default: no cut",
+        ),
+    ] = None,
     min_effective: Annotated[
         float, typer.Option(min=0, help="effective sample size below which a run is refused")
     ] = 100,

@@ -40,7 +40,7 @@ def docstrings(
     out: Out,
     documents: Annotated[int, typer.Option(min=100, help="most documents")] = 6000,
     train: Annotated[int, typer.Option(min=0, help="training queries")] = 200,
-    unjudged: Annotated[int, typer.Option(min=0, help="further training queries, without judgments")] = 0,
+    unjudged: Annotated[int, typer.Option(min=0, help="further training queries, without judgments")] = 120,
     dev: Annotated[int, typer.Option(min=0, help="development queries")] = 40,
     test: Annotated[int, typer.Option(min=0, help="test queries")] = 100,
     seed: Annotated[int, typer.Option(help="chooses queries and documents")] = 0,
@@ -98,8 +98,10 @@ def _by_split(qrels: list[str]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     for text in qrels:
         split, equals, path = text.partition("=")
-        if not (split and equals and path) or split in paths:
-            raise DataError(f"--qrels {text!r}; SPLIT=FILE is accepted, once a split")
+        # a split is a file's name in the folder that is written, and no way out of it
+        named = Path(split).name == split and split != ".."
+        if not (split and equals and path and named) or split in paths:
+            raise DataError(f"--qrels {text!r}; SPLIT=FILE is accepted, once a split, which has no / in its name")
         paths[split] = Path(path)
     return paths
 

@@ -36,7 +36,6 @@ def evaluate(
     """
     from distill.collections.beir import read_queries
     from distill.collections.collection import DataError
-    from distill.collections.files import refuse_existing
     from distill.collections.trec import read_qrels, read_run
     from distill.commands.evaluation_displays import show_evaluation
     from distill.evaluation.measures import DEFAULT_MEASURES, with_judged_share
@@ -44,9 +43,7 @@ def evaluate(
     from distill.evaluation.run_evaluation import evaluate_runs
     from distill.report.json_files import write_json
 
-    for path in (per_query, json_file):
-        if path is not None:
-            refuse_existing(path, overwrite)
+    _refuse_places(per_query, json_file, overwrite)
     if per_query is not None:
         check_ending(per_query)
     elif queries is not None:
@@ -56,8 +53,9 @@ def evaluate(
     texts = None if queries is None else read_queries(queries)
     paths = [*([first_stage] if first_stage else []), *runs]
     read = {str(path): read_run(path) for path in dict.fromkeys(paths)}
-    if intervals and len(judged) < 2:
-        raise DataError(f"{qrels}: {len(judged)} judged queries; --intervals takes at least two")
+    if len(judged) < (least := 2 if intervals else 1):
+        what = "--intervals take" if intervals else "a mean takes"
+        raise DataError(f"{qrels}: {len(judged)} judged queries; {what} at least {least}")
     evaluation = evaluate_runs(read, judged, measures, str(first_stage) if first_stage else None, intervals)
     if per_query is not None:
         if texts is not None and queries is not None:
@@ -66,3 +64,15 @@ def evaluate(
     if json_file is not None:
         write_json({"judgments": str(qrels), **evaluation.as_json()}, json_file)
     show_evaluation(evaluation)
+
+
+def _refuse_places(per_query: Path | None, json_file: Path | None, overwrite: bool) -> None:
+    """Stop before any work where a file would be lost to another."""
+    from distill.collections.collection import DataError
+    from distill.collections.files import refuse_existing
+
+    places = [path for path in (per_query, json_file) if path is not None]
+    for path in places:
+        refuse_existing(path, overwrite)
+    if len({path.resolve() for path in places}) < len(places):
+        raise DataError(f"{per_query}: both --per-query and --json write it; give each a file of its own")

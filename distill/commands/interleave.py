@@ -61,6 +61,9 @@ def interleave(
     highest = given if max_grade is None else max_grade
     if given > highest:
         raise DataError(f"{qrels}: grade {given}; --max-grade says that no judge gave more than {highest}")
+    for name in model or ():
+        if name not in MODELS:
+            raise DataError(f"--model {name!r}; accepted are {', '.join(MODELS)}")
     try:
         models = [click_model(name, highest, eta, noise) for name in dict.fromkeys(model or MODELS)]
     except ValueError as error:

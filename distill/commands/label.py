@@ -179,7 +179,8 @@ class _Lists:
         for why, some in unfit.items():
             kept = [query_id for query_id in free if query_id not in some]
             if left_out := len(free) - len(kept):
-                console.print(f"{left_out} of {len(wanted)} queries are left out: {why}", highlight=False, soft_wrap=True)
+                said = f"{left_out} of {len(wanted)} queries are left out: {why}"
+                console.print(said, highlight=False, soft_wrap=True)
             free = kept
         if not free:
             raise DataError(f"{self.run}: none of its {len(wanted)} queries is left to label")

@@ -37,7 +37,13 @@ class Agreement:
     depth: int
 
 
-def agreement(run: Run, other: Run, depth: int = 10, persistence: float = PERSISTENCE) -> Agreement:
+def agreement(
+    run: Run,
+    other: Run,
+    depth: int = 10,
+    persistence: float = PERSISTENCE,
+    names: tuple[str, str] = ("the first run", "the second"),
+) -> Agreement:
     """Compare two runs over the queries that both have documents for.
 
     Args:
@@ -45,13 +51,14 @@ def agreement(run: Run, other: Run, depth: int = 10, persistence: float = PERSIS
         other: the run to compare it with.
         depth: of the overlap.
         persistence: the probability p of rank-biased overlap with which a reader goes on to the next rank.
+        names: of the two, for the error.
 
     Raises:
         DataError: the runs share no query.
     """
     shared = [query_id for query_id in run if run[query_id] and other.get(query_id)]
     if not shared:
-        raise DataError("the two runs share no query; agreement needs at least one")
+        raise DataError(f"{names[0]} and {names[1]} share no query; agreement needs at least one")
     taus, overlaps, firsts, rbos = [], [], [], []
     for query_id in shared:
         first, second = ranking(run[query_id]), ranking(other[query_id])

@@ -14,6 +14,7 @@ from distill.evaluation.measures import check_measures, evaluate, is_mean
 from distill.evaluation.paired import LEVEL, RESAMPLES, Paired, holm, paired
 
 ALL_QUERIES = "all queries"
+LEAST_QUERIES = 2
 SMALL = 25
 """Fewer queries than this are too few to say much; a figure over them is marked."""
 
@@ -145,8 +146,8 @@ def compare(
     """
     if len(runs) < 2:
         raise DataError(f"{len(runs)} run; a comparison needs at least two")
-    if len(qrels) < 2:
-        raise DataError(f"{len(qrels)} judged queries; a comparison needs at least two")
+    if len(qrels) < LEAST_QUERIES:
+        raise DataError(f"{len(qrels)} judged queries; a comparison needs at least {LEAST_QUERIES}")
     check_measures(measures)
     if others := [measure for measure in measures if not is_mean(measure)]:
         raise DataError(

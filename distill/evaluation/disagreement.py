@@ -64,7 +64,7 @@ def disagreement(first: Run, second: Run, names: tuple[str, str], depth: int = 1
     Raises:
         DataError: the runs share no query.
     """
-    found = agreement(first, second, depth)
+    found = agreement(first, second, depth, names=names)
     shared = [query_id for query_id in first if first[query_id] and second.get(query_id)]
     rows = [_side_by_side(query_id, first[query_id], second[query_id], depth) for query_id in shared]
     return Disagreement(

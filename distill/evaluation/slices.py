@@ -98,7 +98,7 @@ def read_columns(path: Path, queries: Iterable[str]) -> dict[str, dict[str, str]
     The first row names the columns, one of which is ``query_id``. Queries that were not asked for are left out.
 
     Raises:
-        DataError: the file is no such table, no column is called so, or a query stands twice.
+        DataError: the file is no such table, no column is called so, a query stands twice, or none was asked for.
     """
     names, rows = read_table(path)
     if "query_id" not in names:
@@ -113,6 +113,8 @@ def read_columns(path: Path, queries: Iterable[str]) -> dict[str, dict[str, str]
         if query_id in wanted:
             for name, cell in row.items():
                 columns[name][query_id] = cell
+    if not wanted & seen:
+        raise DataError(f"{path}: none of its {len(seen)} queries is judged, so it makes no slices")
     return columns
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from distill.collections.files import refuse_existing, whole_file
 from distill.evaluation.disagreement import Disagreement
+from distill.report.comparison_files import CONTRASTS, FIGURES, PAGE, PER_QUERY
 from distill.report.page import write_page
 from distill.stages.comparison import MOST_QUERIES
-
-PAGE, PER_QUERY = "report.html", "per_query.csv"
 
 
 def refuse_existing_disagreement(folder: Path, overwrite: bool) -> None:
@@ -19,7 +18,7 @@ def refuse_existing_disagreement(folder: Path, overwrite: bool) -> None:
     Raises:
         DataError: one does, and ``overwrite`` is not set.
     """
-    for name in (PAGE, PER_QUERY):
+    for name in (PAGE, FIGURES, CONTRASTS, PER_QUERY):
         refuse_existing(folder / name, overwrite)
 
 
@@ -35,6 +34,9 @@ def write_disagreement_page(found: Disagreement, path: Path) -> None:
 def write_disagreement(found: Disagreement, folder: Path) -> None:
     """Write ``report.html``, with the least alike queries side by side, and ``per_query.csv`` with all of them."""
     folder.mkdir(parents=True, exist_ok=True)
+    # of a comparison that this one takes the place of: they would be taken for this one's
+    for name in (FIGURES, CONTRASTS):
+        (folder / name).unlink(missing_ok=True)
     write_disagreement_page(found, folder / PAGE)
     with whole_file(folder / PER_QUERY) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from distill.collections.collection import Collection, Qrels, Run
+from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.evaluation.agreement import Agreement, agreement, standardised_pairs
 from distill.evaluation.budget import Budget
 from distill.evaluation.changes import QueryChange, largest_changes
@@ -99,7 +99,7 @@ def dossier_of(request: ComparisonRequest) -> Dossier:
         best=best,
         agreements=_agreements(request),
         ceiling=None if request.teacher is None or request.teacher_again is None
-        else agreement(request.teacher, request.teacher_again),
+        else agreement(request.teacher, request.teacher_again, names=("the teacher's run", "its other run")),
         beside_teacher=()
         if request.teacher is None
         else standardised_pairs(request.runs[request.system], request.teacher),
@@ -168,7 +168,10 @@ def _slices(request: ComparisonRequest) -> SliceTable:
     if request.first_stage is not None:
         found |= by_first_stage(request.runs[request.first_stage], judged)
     for name, cells in request.columns.items():
-        found |= by_column(name, cells)
+        of_column = by_column(name, cells)
+        if taken := sorted(found.keys() & of_column.keys()):
+            raise DataError(f"column {name!r}: there is a slice {taken[0]!r} already; give the column another name")
+        found |= of_column
     return found
 
 
@@ -186,7 +189,9 @@ def _facts(run: Run, qrels: Qrels, milliseconds: float | None) -> SystemFacts:
 
 def _agreements(request: ComparisonRequest) -> dict[str, Agreement]:
     teacher = request.teacher
-    return {} if teacher is None else {name: agreement(run, teacher) for name, run in request.runs.items()}
+    if teacher is None:
+        return {}
+    return {name: agreement(run, teacher, names=(name, "the teacher's run")) for name, run in request.runs.items()}
 
 
 def _texts(collection: Collection | None, changes: Sequence[QueryChange]) -> tuple[dict[str, str], dict[str, str]]:

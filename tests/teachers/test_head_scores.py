@@ -101,6 +101,16 @@ def test_a_cut_pass_gives_the_same_scores(family, tokenizer):
     torch.testing.assert_close(cut.state, whole.state, rtol=0, atol=1e-6)
 
 
+def test_the_query_state_comes_from_the_middle_or_from_the_last_layer_that_is_read(tokenizer):
+    model = build("llama")
+    assert HeadReader(model, tokenizer, SETTINGS).state_layer == (model.config.num_hidden_layers - 1) // 2
+    shallow = HeadReader(model, tokenizer, SETTINGS, depth=1)
+    assert shallow.read(QUERY, DOCUMENTS).state.shape == (model.config.hidden_size,)
+    assert shallow.state_layer == 0
+    with pytest.raises(TeacherError, match="state layers from 0 to below the depth"):
+        HeadReader(model, tokenizer, SETTINGS, depth=1, state_layer=1)
+
+
 def test_the_query_state_is_the_mean_hidden_state_of_the_query_tokens(tokenizer):
     model = build("llama")
     reader = HeadReader(model, tokenizer, SETTINGS, state_layer=2)

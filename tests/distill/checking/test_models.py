@@ -72,7 +72,7 @@ def test_a_model_of_texts_and_images_is_no_start_of_a_decoder(tmp_path):
         (
             "teacher",
             "Qwen/Qwen3-8B",
-            TeacherSection(model="x", depth=9),
+            TeacherSection(model="x", depth=9, state_layer=17),
             "depth 9 and state layer 17 do not fit",
         ),
         ("teacher", "FacebookAI/xlm-roberta-base", TeacherSection(model="x"), "xlm-roberta is no decoder"),

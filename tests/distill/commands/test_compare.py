@@ -160,13 +160,42 @@ def test_an_undefined_figure_is_null_and_not_a_word_that_json_lacks(folder):
         (["old.run", "new.run", "--measure", "gm_map"], "measure 'gm_map' decides, as the first, and is no mean"),
         (["old.run", "new.run", "--measure", "AP", "--measure", "num_ret"], "measure num_ret is no mean over queries"),
         (["old.run", "new.run", "--columns", "none.csv"], "none.csv: no such file"),
+        (["old.run", "new.run", "--columns", "others.csv"], "others.csv: none of its 1 queries is judged"),
+        (["old.run", "new.run", "--columns", "columns.csv"], "columns.csv:1: column 'often' has 30 different values"),
+        (["old.run", "new.run", "--columns", "clash.csv", "--first-stage", "old"],
+         "column 'first stage': there is a slice 'first stage: relevant document in its first 10' already"),
+        (["old.run", "new.run", "--teacher", "strange.run"], "old and the teacher's run share no query"),
+        (["old.run", "new.run", "--qrels", "empty"], "empty: 0 judged queries; a comparison needs at least 2"),
     ],
 )  # fmt: skip
 def test_faults_are_named_before_anything_is_written(folder, arguments, message):
+    (folder / "others.csv").write_text("query_id,market\nx,de\n")
+    (folder / "clash.csv").write_text("query_id,first stage\nq01,relevant document in its first 10\n")
+    (folder / "strange.run").write_text("x Q0 a 1 1.0 strange\n")
+    (folder / "empty").write_text("")
     with pytest.raises(DataError) as error:
-        run(*arguments, "--qrels", "qrels", "--out", "report")
+        run("--qrels", "qrels", *arguments, "--out", "report")
     assert message in str(error.value)
     assert not (folder / "report").exists()
+
+
+def test_a_teacher_s_other_run_needs_the_teacher(folder):
+    output = run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--teacher-again", "old.run", code=2)
+    assert "give --teacher too" in " ".join(output.replace("│", " ").split())
+
+
+def test_figures_of_ten_and_more_keep_their_zeros(folder):
+    many = {f"q{i:02}": {f"d{n}": 1.0 for n in range(11)} | {"a": 2.0} for i in range(30)}
+    write_run(many, folder / "many.run")
+    # trec_eval's utility: relevant documents less the others, 1 - 11 and 1 - 2
+    output = run("many.run", "old.run", "--qrels", "qrels", "--out", "report", "--measure", "utility")
+    assert "-10.000" in output and "+9.000" in output
+
+
+def test_side_by_side_leaves_nothing_of_the_comparison_that_stood_there(folder):
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report")
+    run("old.run", "new.run", "--out", "report", "--overwrite")
+    assert sorted(path.name for path in (folder / "report").iterdir()) == ["per_query.csv", "report.html"]
 
 
 def test_a_report_is_not_written_over_another(folder):

@@ -27,7 +27,7 @@ def run(*arguments):
 
 def test_docstrings_writes_a_collection_and_its_query_log(tmp_path):
     out = tmp_path / "docs"
-    output = run("docstrings", "--out", out, "--documents", 120, "--train", 5, "--dev", 2, "--test", 3)
+    output = run("docstrings", "--out", out, "--documents", 120, "--train", 5, "--unjudged", 0, "--dev", 2, "--test", 3)
     collection = read_beir(out)
     assert {split: len(qrels) for split, qrels in collection.qrels.items()} == {"train": 5, "dev": 2, "test": 3}
     assert len((out / "query_log.tsv").read_text(encoding="utf-8").splitlines()) == 11
@@ -58,6 +58,9 @@ def test_ms_marco_becomes_a_beir_folder(tmp_path):
         run(*marco)
     with pytest.raises(DataError, match="SPLIT=FILE is accepted"):
         run(*marco, "--queries", tmp_path / "queries.tsv", "--qrels", tmp_path / "qrels.tsv")
+    for split in ("../../test", "a/b", ".."):
+        with pytest.raises(DataError, match="which has no / in its name"):
+            run(*marco, "--queries", tmp_path / "queries.tsv", "--qrels", f"{split}={tmp_path / 'qrels.tsv'}")
     run(*marco, "--queries", tmp_path / "queries.tsv", "--qrels", f"test={tmp_path / 'qrels.tsv'}")
     assert read_beir(tmp_path / "out").fingerprint() == COLLECTION.fingerprint()
 

@@ -129,10 +129,12 @@ def test_names_of_files_are_no_markup_and_told_apart_where_they_are_the_same(fil
         (["--per-query", "out.csv", "--queries", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["--per-query", "out.csv", "--queries", "few.jsonl"], "few.jsonl: 1 of 2 judged queries have no text here"),
         (["--first-stage", "bad.run"], "bad.run:1: 3 columns; a run line has six"),
-        (["--qrels", "one", "--intervals"], "one: 1 judged queries; --intervals takes at least two"),
-        (["--qrels", "empty"], "no judged query"),
+        (["--qrels", "one", "--intervals"], "one: 1 judged queries; --intervals take at least 2"),
+        (["--qrels", "empty"], "empty: 0 judged queries; a mean takes at least 1"),
         (["--per-query", "there.csv"], "there.csv: exists already"),
         (["--json", "there.csv"], "there.csv: exists already"),
+        (["--json", "new.csv", "--per-query", "./new.csv"], "new.csv: both --per-query and --json write it"),
+        (["--qrels", "."], ".: a folder, where a file is accepted"),
     ],
 )
 def test_faults_are_named_in_one_line_before_anything_is_written(files, arguments, said):

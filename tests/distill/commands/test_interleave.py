@@ -58,7 +58,7 @@ def test_options_reach_the_simulation(distill, files):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--model", "cascade"), "click model 'cascade'; accepted are perfect, navigational, informational"),
+        (("--model", "cascade"), "--model 'cascade'; accepted are perfect, navigational, informational"),
         (("--max-grade", 51), "from 1 to 50, got 51"),
         (("--qrels", "none"), "none: no such file"),
         (("--qrels", "zero"), "the highest grade must be from 1"),
