@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -60,6 +61,9 @@ app.add_typer(export.app, name="export")
 
 # Errors that name a user's file, key or model; anything else is a fault of ours and keeps its traceback.
 _NAMED_ERRORS = (DataError, RecipeError, ModelError, TeacherError, LabelingError, StudentError)
+_FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
+_MAKE_ROOM = "make room and run the same command again, what it has finished on disk stands"
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -69,21 +73,29 @@ def main() -> None:
     _quiet_libraries(errors)
     try:
         app()
-    except KeyboardInterrupt:
-        errors.print("interrupted; run the same command again, what it has finished on disk is not done twice")
-        sys.exit(130)
+    except SystemExit as end:
+        # typer makes this of a KeyboardInterrupt
+        if end.code == _INTERRUPTED:
+            errors.print("interrupted; run the same command again, what it has finished on disk is not done twice")
+        raise
     except _NAMED_ERRORS as error:
         _stop(errors, str(error))
     except OSError as error:
         # one that names a file is between the user and the system: no room, no right, a file where a folder should be
-        if error.filename is None:
+        if error.filename is None and error.strerror not in _FULL:
             raise
-        _stop(errors, f"{error.filename}: {error.strerror or error}")
+        place = f"{error.filename}: " if error.filename is not None else ""
+        _stop(errors, f"{place}{error.strerror or error}" + (f"; {_MAKE_ROOM}" if error.strerror in _FULL else ""))
     except ModuleNotFoundError as error:
         advice = install_advice(error)
         if advice is None:
             raise
         _stop(errors, advice)
+    except Exception as error:
+        # libraries that write files have errors of their own for a full disk, with the system's words in them
+        if not any(words in str(error) for words in _FULL):
+            raise
+        _stop(errors, f"{str(error).splitlines()[0]}; {_MAKE_ROOM}")
 
 
 def _stop(errors: Console, message: str) -> NoReturn:

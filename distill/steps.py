@@ -5,6 +5,7 @@ What trains the students is in `distill.student_steps`.
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -37,6 +38,8 @@ from labeling.job import JobSettings
 
 if TYPE_CHECKING:
     from distill.pipeline import RecipeRun
+
+logger = logging.getLogger(__name__)
 
 PLAN = "queries.json"
 RUN = "first_stage.run"
@@ -184,6 +187,9 @@ def rank_queries(run: RecipeRun, queries: Sequence[str]) -> Run:
     wanted = set(queries)
     ranked = {query_id: scores for query_id, scores in read_run(section.run).items() if query_id in wanted}
     check_run(ranked, run.collection, str(section.run))
+    if lacking := [query_id for query_id in queries if query_id not in ranked]:
+        said = "%s: %d of %d queries have no candidates here, such as %r; those to measure on count as 0"
+        logger.warning(said, section.run, len(lacking), len(queries), lacking[0])
     return ranked
 
 

@@ -15,16 +15,20 @@ class FinishedLists:
 
     Attributes:
         failed: keys of those among them that failed; mostly few.
+        added: lists of all parts together; more than there are keys where parts repeat one.
     """
 
     def __init__(self) -> None:
         self._keys: np.ndarray = np.empty(0, "S64")
         self._unsorted: list[np.ndarray] = []
         self.failed: set[str] = set()
+        self.added = 0
 
     def add_part(self, part: pa.Table) -> None:
         """Takes the lists of one part, which has the columns ``list_key`` and ``status``."""
-        self._unsorted.append(np.array(part["list_key"].unique().to_pylist(), "S64"))
+        keys = part["list_key"].unique().to_pylist()
+        self.added += len(keys)
+        self._unsorted.append(np.array(keys, "S64"))
         failed = part.filter(pc.equal(part["status"], "failed"))["list_key"]
         self.failed.update(failed.unique().to_pylist())
 

@@ -106,7 +106,7 @@ def run_on_engine(
         report.teacher_change = store.teacher_change
         if store.teacher_change and store.finished:
             changed = ", ".join(store.teacher_change)
-            logger.warning("%s: the teacher has changed (%s), so every list is labelled again", folder, changed)
+            logger.warning("%s: the teacher has changed (%s); lists of the one before do not count", folder, changed)
         if settings.retry_failed:
             store.forget_failed()
         listed = JobLists()

@@ -93,6 +93,11 @@ class LabelStore:
                 logger.warning("%s; set aside as %s, its lists are labelled again", error, aside.name)
                 continue
             finished.add_part(table)
+        if repeated := finished.added - len(finished):
+            raise LabelingError(
+                f"{self._folder}: {repeated} lists stand twice in its parts, such as in a copy of one; "
+                "`distill labels verify --repair` sets copies aside"
+            )
         return finished
 
     def forget_failed(self) -> None:

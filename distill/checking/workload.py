@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill.collections.collection import DataError
 from distill.collections.files import numbered_lines
+from distill.collections.trec import read_run
 from distill.recipe import Recipe
 from distill.recipe_sources import BeirCollection, DocstringCollection, LogCollection
 
@@ -105,7 +105,10 @@ def _counted(recipe: Recipe, folder: Path, most: int, rate: float) -> Workload:
     free = everyone - (in_dev + in_test if recipe.held_out is None else recipe.held_out.dev + recipe.held_out.test)
     if recipe.held_out is not None:
         unjudged = max(0, unjudged - recipe.held_out.dev - recipe.held_out.test)
-    fit, label = _roles(recipe, len(judged.get(roles.fit_split, ())), unjudged)
+    judging = len(judged.get(roles.fit_split, ()))
+    if _is_fitted(recipe) and recipe.taught.taught_by == "judgments" and not judging:
+        raise DataError(f"{folder}: no judged query in the split {roles.fit_split!r} that is to fit the teacher")
+    fit, label = _roles(recipe, judging, unjudged)
     return Workload(fit, label, dev, test, free, _mean_words(_corpus(folder), most), rate, True)
 
 
@@ -139,9 +142,11 @@ def _judged_queries(qrels: Path) -> set[str]:
 
 
 def _list_sizes(run: Path) -> tuple[int, ...]:
-    """Documents of each list in the first lines of a TREC run."""
-    lines = itertools.islice(numbered_lines(run), _RUN_LINES)
-    return tuple(Counter(line.split(maxsplit=1)[0] for _, line in lines).values())
+    """Documents of each list in the first lines of a TREC run, which are checked with it."""
+    sizes = tuple(len(scores) for scores in read_run(run, _RUN_LINES).values())
+    if not sizes:
+        raise DataError(f"{run}: no line in it; at least one query with candidates is needed")
+    return sizes
 
 
 def _corpus(place: Path) -> Path:

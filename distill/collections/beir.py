@@ -126,8 +126,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for line, text in numbered_lines(path):
         try:
             row = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError.at(path, line, f"not JSON ({error.msg}); one object a line is accepted") from None
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep, or too long a number"
+            raise DataError.at(path, line, f"not JSON ({reason}); one object a line is accepted") from None
         if _ESCAPED_SURROGATE.search(text):
             # JSON may name half a character, which neither a file nor a tokenizer takes
             row = json.loads(well_formed(json.dumps(row, ensure_ascii=False)))
@@ -136,8 +137,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for key in ("_id", "text"):
             if not isinstance(row.get(key), str):
                 raise DataError.at(path, line, f"{key} is {row.get(key)!r}; a string is accepted")
-        if not row["_id"]:
-            raise DataError.at(path, line, "_id is empty; a string of at least one character is accepted")
+        if row["_id"].split() != [row["_id"]]:
+            # TREC files, which every run and label folder meets sooner or later, part their columns by white space
+            raise DataError.at(path, line, f"_id is {row['_id']!r}; text without white space is accepted")
         row["metadata"] = row.get("metadata") or {}
         if not isinstance(row["metadata"], dict):
             raise DataError.at(path, line, f"metadata is {row['metadata']!r}; an object is accepted")

@@ -41,15 +41,20 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: not a whole gzip file; pack it again, or drop .gz from its name") from None
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
+def refuse_existing(path: Path, overwrite: bool | None) -> None:
     """Stop before work whose result would take the place of something.
+
+    Args:
+        path: of the result.
+        overwrite: whether the user asked for that; None where there is no such option.
 
     Raises:
         DataError: ``path`` is there, is no empty folder, and ``overwrite`` is not set.
     """
     if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    raise DataError(f"{path}: exists already; choose another place, or pass --overwrite")
+    option = "" if overwrite is None else ", or pass --overwrite"
+    raise DataError(f"{path}: exists already; choose another place{option}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -29,15 +30,19 @@ def ranking(scores: Mapping[str, float]) -> list[str]:
     return sorted(order, key=lambda doc_id: -np.float32(scores[doc_id]))
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, most_lines: int | None = None) -> Run:
     """Scores by query and document from a TREC run file; the rank and tag columns carry nothing that is used.
+
+    Args:
+        path: of the file, packed where it ends in ``.gz``.
+        most_lines: that are read, to look into a file; None for all.
 
     Raises:
         DataError: a line has not six columns, its score is no finite number, or it names a document
             for the second time.
     """
     run: Run = {}
-    for line, text in numbered_lines(path):
+    for line, text in itertools.islice(numbered_lines(path), most_lines):
         columns = text.split()
         if len(columns) != 6:
             raise DataError.at(path, line, f"{len(columns)} columns; {RUN_LINE}")

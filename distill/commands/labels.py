@@ -115,7 +115,7 @@ def merge(
     from distill.collections.files import refuse_existing, whole_folder
     from labeling.merge import merge_labels
 
-    refuse_existing(out, overwrite=False)
+    refuse_existing(out, overwrite=None)
     with whole_folder(out) as beside:
         report = merge_labels(folders, beside, unfinished)
     _line(

@@ -63,7 +63,7 @@ def label_plan_table(plan: LabelPlan, folder: Path) -> Table:
     table.add_row("stand in the folder", f"{standing.finished:,}, and {standing.failed:,} that failed")
     change = ", ".join(standing.teacher_change)
     same = "no change" if standing.finished or standing.failed else "new here"
-    table.add_row("teacher", f"has changed ({change}): every list is labelled again" if change else same)
+    table.add_row("teacher", f"has changed ({change}): lists of the one before do not count" if change else same)
     table.add_row("lists to label", f"{plan.to_judge:,}")
     table.add_row("prompts", f"{plan.prompts:,}")
     if cost is None:

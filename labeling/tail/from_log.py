@@ -52,7 +52,7 @@ def write_tail_queries(
                 report = cut_to_tail(database, settings, with_texts, on_step)
                 on_step("writing")
                 _write_queries(database, folder / QUERIES, columns)
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        except (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.TransactionException) as error:
             reason = str(error).strip().splitlines()[0]
             raise LabelingError(f"{log}: {memory_mib} MiB of memory, or the disk, do not suffice ({reason})") from error
     _write_report(folder / REPORT, log, columns, settings, read, report)

@@ -200,8 +200,8 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
         raise LabelingError(f"{path}:{number}: not UTF-8; the file must be UTF-8 text")
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep, or too long a number"
         raise LabelingError(f"{path}:{number}: not JSON ({reason}); one object a line is accepted") from None
     if not isinstance(row, dict):
         raise LabelingError(f"{path}:{number}: a JSON {type(row).__name__}; an object is accepted")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -280,3 +283,35 @@ def test_a_fault_of_ours_keeps_its_traceback(distill, monkeypatch, tmp_path):
     monkeypatch.setattr("distill.checking.report.checked_recipe", fault)
     with pytest.raises(OSError, match="no file is named here"):
         distill("label", "quickstart", "--out", tmp_path / "run")
+
+
+def test_an_interruption_is_told(tmp_path):
+    os.mkfifo(tmp_path / "qrels")
+    command = [sys.executable, "-m", "distill", "evaluate", "some.run", "--qrels", tmp_path / "qrels"]
+    said = None
+    # the pipe opens once the command reads
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, (tmp_path / "qrels").open("w"):
+        for _ in range(10):
+            # a second one where the first fell into a destructor, which drops it
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                said = process.communicate(timeout=5)[1]
+                break
+        process.kill()
+    assert said is not None
+    assert process.returncode == 130
+    assert said.startswith("interrupted; run the same command again")
+
+
+@pytest.mark.parametrize("command", ["data convert COLLECTION --to beir --out OUT", "first-stage COLLECTION --out OUT",
+                                     "data tail LOG --query query --frequency times --out OUT"])  # fmt: skip
+def test_a_disk_that_is_full_is_one_line(beir_folder, tmp_path, command):
+    log = tmp_path / "log.csv"
+    log.write_text("query,times\n" + "".join(f"query number {n},{n}\n" for n in range(20_000)))
+    places = {"COLLECTION": beir_folder, "LOG": log, "OUT": tmp_path / "out"}
+    words = [str(places.get(word, word)) for word in command.split()]
+    # files of 512 bytes at most: the system refuses the rest as it does on a full disk
+    limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", sys.executable, "-m", "distill", *words]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "File too large" in one_line(done.stderr)

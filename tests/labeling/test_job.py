@@ -72,7 +72,7 @@ def test_a_changed_teacher_relabels_everything_and_says_so_first(tmp_path, lists
     report = run_label_job(
         lists, make_judge("other"), tmp_path, on_progress=lambda _: said_before_the_first_list.append(caplog.text)
     )
-    assert "the teacher has changed (name), so every list is labelled again" in said_before_the_first_list[0]
+    assert "the teacher has changed (name); lists of the one before do not count" in said_before_the_first_list[0]
     assert (report.labelled, report.teacher_change) == (4, ["name"])
     assert read_labels(tmp_path).num_rows == 16
 

@@ -8,6 +8,7 @@ from labeling.job import JobSettings, run_label_job
 from labeling.parts import part_paths
 from labeling.reading import LabelReader
 from labeling.store import open_store
+from labeling.verify import repair_labels
 from tests.labeling.whole_folder import read_labels, read_manifest
 
 ONE_LIST_A_PART = JobSettings(part_lists=1)
@@ -164,3 +165,15 @@ def test_a_reason_that_utf8_cannot_hold_costs_no_list(tmp_path, lists):
     run_label_job(lists, Quoting(), tmp_path)
     rows = read_labels(tmp_path, ["reason", "note"]).to_pylist()
     assert all(row == {"reason": "half \ufffd of one", "note": "\ufffd"} for row in rows)
+
+
+def test_a_part_that_stands_twice_stops_the_job_until_it_is_repaired(folder, lists, make_judge):
+    first = part_paths(folder)[0]
+    copy = first.with_name("part-00000 (1).parquet")
+    copy.write_bytes(first.read_bytes())
+    with pytest.raises(LabelingError, match=r"1 lists stand twice in its parts, such as in a copy of one; `distill"):
+        run_label_job(lists, make_judge(), folder)
+    repair_labels(folder)
+    judge = make_judge()
+    report = run_label_job(lists, judge, folder)
+    assert (judge.queries, report.counts["lists"]) == ([], len(lists))

@@ -1,10 +1,13 @@
 """Lists, tokens, memory and time of recipes, against numbers worked by hand and against runs that were timed."""
 
+import shutil
+
 import pytest
 
 from distill.checking.estimate import memory, steps
 from distill.checking.models import ModelFacts
 from distill.checking.rates import find_hardware, known_hardware
+from distill.checking.report import check_recipe
 from distill.checking.workload import workload
 from distill.errors import RecipeError
 from distill.recipe_file import load_recipe
@@ -145,3 +148,24 @@ def test_only_what_was_measured_is_called_so():
     assert [name for name, hardware in known_hardware().items() if hardware.measured] == ["cpu2"]
     with pytest.raises(RecipeError, match="--hardware abacus: no rates for it; there are cpu2, a100, h100"):
         find_hardware("abacus")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", "mine.run: no line in it"),
+        ("q1 Q0 d1 1.0\n", "mine.run:1: 4 columns"),
+        ("q1 Q0 d1 1 nan x\n", "mine.run:1: score"),
+    ],
+)
+def test_a_run_that_cannot_be_read_is_found_by_a_check(recipe_file, tmp_path, lines, said):
+    (tmp_path / "mine.run").write_text(lines)
+    checked = check_recipe(str(recipe_file), [f"first_stage.run={tmp_path / 'mine.run'}"])
+    assert [said in problem.message for problem in checked.problems] == [True]
+
+
+def test_a_fitting_split_without_judgments_is_found_by_a_check(recipe_file, beir_folder, tmp_path):
+    shutil.copytree(beir_folder, tmp_path / "beir")
+    (tmp_path / "beir/qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    checked = check_recipe(str(recipe_file), [f"collection.path={tmp_path / 'beir'}"])
+    assert "no judged query in the split 'train' that is to fit the teacher" in checked.problems[0].message

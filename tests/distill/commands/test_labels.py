@@ -176,7 +176,7 @@ def test_merge_writes_a_folder_or_nothing(distill, make_labels, tmp_path):
     assert code == 0
     assert "3 lists of 2 folders, 5 documents, 1 lists failed; 0 stood more than once" in out
     assert distill("labels", "verify", tmp_path / "all")[0] == 0
-    assert "exists already" in distill("labels", "merge", tmp_path / "all", first)[2]
+    assert distill("labels", "merge", tmp_path / "all", first)[2].endswith("exists already; choose another place\n")
     other = make_labels("other", ["q1"], LengthJudge("another"))
     code, _, error = distill("labels", "merge", tmp_path / "mixed", first, other)
     assert code == 2

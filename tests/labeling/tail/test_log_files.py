@@ -112,13 +112,14 @@ def test_what_is_odd_is_read_as_it_is(read, tmp_path, name, content, rows):
         ("a.jsonl", b'{"q": "a", "n": 2, "c": 1}\n{"q": "\xff"}\n', "a.jsonl:2: not UTF-8"),
         ("a.jsonl", "", "a.jsonl: no line"),
         ("a.jsonl", "[" * 100_000, "a.jsonl:1: not JSON"),
+        ("a.jsonl", '{"q": "a", "n": ' + "9" * 5_000 + "}", "a.jsonl:1: not JSON (too deep, or too long a number)"),
         ("a.csv.gz", b"q,n,c\na,2,1\n", "a.csv.gz: not a whole gzip file"),
         ("a.csv.gz", gzip.compress(b"q,n,c\na,2,1\n" * 999, mtime=0)[:-9], "a.csv.gz: not a whole gzip file"),
         ("a.parquet", b"q,n,c\n", "a.parquet: not a readable Parquet file"),
         ("a.parquet.gz", b"", "a.parquet.gz: not a query log by its name; accepted are .csv, .tsv, .jsonl, .parquet"),
         ("a.txt", b"", "a.txt: not a query log by its name"),
     ],
-    ids=range(36),
+    ids=range(37),
 )
 def test_what_is_broken_is_named(read, tmp_path, name, content, said):
     with pytest.raises(LabelingError, match=re.escape(said)) as error:
