@@ -72,6 +72,8 @@ def _read_delimited(path: Path, names: Sequence[str], delimiter: str, quotes: bo
             header = next(reader, [])
             if not header:
                 raise LabelingError(f"{path}: begins with no line of column names")
+            if not _is_unicode("".join(header)):
+                raise LabelingError(f"{path}:1: not UTF-8; the file must be UTF-8 text")
             places = _find(path, names, header)
             batch = _Batch(path, len(names))
             begun, width = reader.line_num, len(header)
