@@ -1,6 +1,6 @@
 """`python -m distill` is the same as `distill`."""
 
-from distill.cli import main
+from distill.start import main
 
 if __name__ == "__main__":
     main()

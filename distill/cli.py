@@ -69,7 +69,6 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     errors = Console(stderr=True)
-    _share_the_processor()
     _quiet_libraries(errors)
     try:
         app()
@@ -101,15 +100,6 @@ def main() -> None:
 def _stop(errors: Console, message: str) -> NoReturn:
     errors.print("[red]error:[/red]", escape(message), highlight=False, soft_wrap=True)
     sys.exit(2)
-
-
-def _share_the_processor() -> None:
-    """Bound how long torch's waiting threads spin; must come before torch is loaded.
-
-    Unbounded, a process that shares its cores stalls: beside two busy processes on two cores the teacher took 10 to 40
-    seconds a list, bounded 3.4. Alone, the difference is within the noise of a few lists.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def _quiet_libraries(console: Console) -> None:
