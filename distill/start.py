@@ -9,6 +9,8 @@ from pathlib import Path
 
 # Commands that compute for long. What measures serving runs as a server would, with the system's allocator.
 _LONG = frozenset({"run", "train", "teacher", "label"})
+# where Python has rights of its own, the linker takes LD_PRELOAD out of the environment: it would start again for ever
+_AGAIN = "DISTILL_STARTED_AGAIN"
 _ALLOCATOR = ("libtbbmalloc.so.2", "libtbbmalloc_proxy.so.2")
 
 
@@ -32,9 +34,9 @@ def _exchange_the_allocator() -> None:
     cannot change its allocator, so it starts again as it was called.
     """
     libraries = _installed()
-    if not libraries or "LD_PRELOAD" in os.environ:
+    if not libraries or {"LD_PRELOAD", _AGAIN} & os.environ.keys():
         return
-    environment = {**os.environ, "LD_PRELOAD": ":".join(map(str, libraries))}
+    environment = {**os.environ, "LD_PRELOAD": ":".join(map(str, libraries)), _AGAIN: "1"}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 

@@ -21,10 +21,12 @@ main()
 wheel = pytest.mark.skipif(not start._installed(), reason="oneTBB has a wheel for Linux on x86_64 alone")
 
 
-def began(*arguments: str, **variables: str) -> tuple[int, str]:
+def began(*arguments: str, probe: str = PROBE, **variables: str) -> tuple[int, str]:
     """How often the command line began, and the allocator that it ended under."""
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"} | variables
-    command = [sys.executable, "-c", PROBE, *arguments]
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", start._AGAIN)
+    } | variables
+    command = [sys.executable, "-c", probe, *arguments]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert not shown.stderr, shown.stderr
     lines = shown.stdout.splitlines()
@@ -47,9 +49,17 @@ def test_an_allocator_that_the_user_chose_stays():
 
 
 @wheel
+def test_it_starts_again_once_where_the_linker_removes_the_choice():
+    # as the linker does for a Python with capabilities of its own
+    probe = "import os; os.environ.pop('LD_PRELOAD', None)\n" + PROBE
+    assert began("train", "--help", probe=probe) == (2, "allocator: True")
+
+
+@wheel
 def test_the_same_program_starts_again_with_the_same_words(monkeypatch):
     called = []
-    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    for name in ("LD_PRELOAD", start._AGAIN):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "execve", lambda *words: called.append(words))
     start._exchange_the_allocator()
     [(program, words, environment)] = called
