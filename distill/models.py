@@ -133,7 +133,8 @@ def runs_bf16_fast() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        # a card without bf16, such as a T4, emulates it: slower than fp32
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     # torch has no public question for either
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 

@@ -6,8 +6,10 @@ head scores are held out, so that heads fitted on the same judgments do not look
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -54,6 +56,23 @@ class Mixture:
     def score(self, scores: Mapping[str, Tensor]) -> Tensor:
         """Mixed score of each document, (documents,), from each opinion's scores (documents,)."""
         return torch.stack([weight * zscore(scores[name].double()) for name, weight in self.weights.items()]).sum(0)
+
+    def save(self, path: Path, fit: MixtureReport) -> None:
+        """Write the weights, and beside them what the fit measured, as JSON that a person can read."""
+        path.write_text(json.dumps({"weights": self.weights, "fit": asdict(fit)}, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Mixture:
+        """Read what `save` wrote.
+
+        Raises:
+            TeacherError: the file is missing or holds no weights.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls({str(name): float(weight) for name, weight in content["weights"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TeacherError(f"{path}: no mixture can be read here: {error!r}") from None
 
 
 def fit_mixture(

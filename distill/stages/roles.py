@@ -109,7 +109,8 @@ def read_ids(path: Path, collection: Collection) -> list[str]:
     ids = []
     for number, line in numbered_lines(path):
         if line.strip() not in collection.queries:
-            raise DataError.at(path, number, f"collection {collection.name} has no query {line.strip()!r}")
+            expected = f"expected a query id of the collection {collection.name}, one a line"
+            raise DataError.at(path, number, f"{expected}; got {line.strip()[:80]!r}")
         ids.append(line.strip())
     return ids
 

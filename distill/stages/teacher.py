@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -193,8 +192,7 @@ def _fit_mixture(
     for name, opinion in opinions.items():
         scores[name] = [torch.tensor(list(opinion.score_pairs(query, documents))) for query, documents in lists]
     mixture, report = fit_mixture(scores, gains, settings.router.folds, settings.seed)
-    content = {"weights": mixture.weights, "fit": asdict(report)}
-    (folder / _MIXTURE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    mixture.save(folder / _MIXTURE, report)
     return report
 
 
@@ -276,8 +274,8 @@ def teachers_of(
     teachers: dict[str, HeadTeacher | MixedTeacher] = {**heads}
     mix = read_section(folder).mix
     if mix is not None:
-        weights = json.loads((folder / _MIXTURE).read_text(encoding="utf-8"))["weights"]
-        teachers["mixture"] = MixedTeacher(heads["routehead"], Mixture(weights), open_opinions(mix, collection, run))
+        mixture = Mixture.load(folder / _MIXTURE)
+        teachers["mixture"] = MixedTeacher(heads["routehead"], mixture, open_opinions(mix, collection, run))
     return teachers
 
 

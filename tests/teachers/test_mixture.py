@@ -1,5 +1,7 @@
 """Mixing the heads' score with other opinions: the sum by hand, the weights on made-up opinions, and the judge."""
 
+import json
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from teachers.errors import TeacherError
 from teachers.features import FeatureSettings
 from teachers.head_scores import HeadReader
 from teachers.heads import Head
-from teachers.mixture import HEADS, MixedTeacher, Mixture, fit_mixture
+from teachers.mixture import HEADS, MixedTeacher, Mixture, MixtureReport, fit_mixture
 from teachers.prompt import PromptSettings
 from teachers.teacher import HeadTeacher
 from tests.teachers.conftest import build
@@ -103,3 +105,17 @@ def test_provenance_holds_weights_and_opinions(heads, mixed):
 def test_opinions_that_the_mixture_does_not_weigh_are_refused(heads):
     with pytest.raises(TeacherError, match="the mixture weighs heads; got heads, last_word"):
         MixedTeacher(heads, Mixture({HEADS: 1.0}), {"last_word": ByLastWord()})
+
+
+def test_what_was_saved_weighs_the_same_when_it_is_read(tmp_path):
+    weights = {HEADS: 0.1 + 0.2, "other": -7.0}
+    Mixture(weights).save(tmp_path / "mixture.json", MixtureReport(3, {HEADS: 0.5, "other": 0.25}, 0.75))
+    assert Mixture.load(tmp_path / "mixture.json").weights == weights
+    assert json.loads((tmp_path / "mixture.json").read_text())["fit"]["mixed"] == 0.75
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "not json", '{"weights": [1]}', '{"weights": {"heads": "much"}}'])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "mixture.json").write_text(content)
+    with pytest.raises(TeacherError, match=r"mixture\.json: no mixture can be read here"):
+        Mixture.load(tmp_path / "mixture.json")
