@@ -1,8 +1,9 @@
-"""What a saved re-ranker's configuration files say, so that transformers 4 and 5 and every server read it alike."""
+"""What a saved re-ranker's files say and who may read them, so that transformers 4 and 5 and servers read it alike."""
 
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,12 @@ def describe_one_label(config: Any, activation: str) -> None:
 
 
 def make_portable(folder: Path) -> None:
-    """Rewrite what transformers 5 wrote of configuration and tokenizer so that version 4 gives the same scores."""
-    _rewrite(folder / "config.json", _portable_config)
+    """Rewrite what transformers 5 wrote: version 4 gives the same scores, and a server's user may read it all."""
+    config = folder / "config.json"
+    for weights in folder.glob("*.safetensors"):
+        # safetensors 0.8 writes for its owner alone, whatever the umask
+        weights.chmod(stat.S_IMODE(config.stat().st_mode))
+    _rewrite(config, _portable_config)
     _rewrite(folder / "tokenizer_config.json", _portable_tokenizer_config)
 
 

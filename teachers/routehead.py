@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from teachers.baselines import WeightedHeads, select_features
@@ -95,7 +95,8 @@ class RouteHead:
     def save(self, folder: Path, reader: HeadReader, model: Mapping[str, str], report: FitReport) -> None:
         """Write the router and what it belongs to into ``folder``: the model, the prompt and how it was fitted."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.router.tensors(), folder / _TENSORS)
+        # not save_file, which lets nobody but its owner read the file (safetensors 0.8)
+        (folder / _TENSORS).write_bytes(save(self.router.tensors()))
         content = {
             "format": _FORMAT,
             **self.describe(),

@@ -1,6 +1,7 @@
-"""A saved student's files say what transformers 4, which knows other keys than 5, needs for the same scores."""
+"""A saved student: files that transformers 4 needs, which knows other keys than 5, and that any user may read."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -36,3 +37,16 @@ def test_both_versions_of_transformers_find_the_rotary_settings(tiny_decoder, tm
     with torch.no_grad():
         assert torch.equal(loaded(**ids).logits, model(**ids).logits)
     assert AutoTokenizer.from_pretrained(tmp_path / "student")("red cats")["input_ids"] == ids["input_ids"][0].tolist()
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_whoever_may_read_the_configuration_may_read_the_weights(tiny_decoder, tmp_path, umask):
+    # servers run as users of their own, and safetensors 0.8 writes for the owner alone
+    model = AutoModelForSequenceClassification.from_pretrained(start := tiny_decoder("llama"), num_labels=1)
+    before = os.umask(umask)
+    try:
+        save_student(model, AutoTokenizer.from_pretrained(start), tmp_path / "student", body="A student of a test.")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "student").iterdir():
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask, path.name

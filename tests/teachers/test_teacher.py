@@ -127,6 +127,8 @@ def test_saved_and_loaded_is_equal(reader, fitted, tmp_path):
     scores = reader.read(QUERY, DOCUMENTS)
     assert torch.equal(loaded.score(scores), routehead.score(scores))
     assert loaded.describe() == routehead.describe()
+    # another user's job reads it too: safetensors 0.8 would let its owner alone
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
 
 
 def test_a_router_of_another_model_or_prompt_is_refused(reader, fitted, tokenizer, tmp_path):
