@@ -14,7 +14,7 @@ from datasets import Dataset, Features, List, Value
 
 from labeling import LabelingError
 from labeling.keys import text_hash
-from labeling.label_lists import Group, grades, group_scores, random_documents
+from labeling.label_lists import Group, check_rows, grades, group_scores, random_documents
 from labeling.reading import LabelReader
 from labeling.texts import well_formed
 
@@ -85,6 +85,7 @@ def label_lists(folder: Path, random: int = 0, seed: int = 0) -> Iterator[LabelL
     for table in reader.lists(_COLUMNS):
         rows = table.to_pylist()
         if rows[0]["status"] == "ok":
+            check_rows(folder, rows)
             yield _label_list(rows, pool, random, seed)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from labeling import LabelingError
 from labeling.judge import Judgment
 from labeling.keys import canonical_json, text_hash
+from labeling.parts import REPAIR
 
 Group = Literal["ranked", "missing", "random"]
 Row = dict[str, Any]
@@ -104,6 +107,21 @@ def label_rows(candidates: CandidateList, judgments: list[Judgment]) -> list[Row
             zip(candidates.doc_ids, candidates.documents, judgments, ranks(judgments), strict=True)
         )
     ]
+
+
+def check_rows(folder: Path, rows: Sequence[Row]) -> None:
+    """Refuses the rows of a judged list of which no labels can be made, as another program may have left them.
+
+    Raises:
+        LabelingError: a document has no id, rank, known group or finite score.
+    """
+    for row in rows:
+        scored = row["score"] is not None and math.isfinite(row["score"])
+        if None in (row["doc_id"], row["rank"]) or row["group"] not in ("ranked", "missing") or not scored:
+            raise LabelingError(
+                f"{folder}: the list of query {row['query_id']!r} has a document without id, rank, group or finite "
+                f"score; {REPAIR}"
+            )
 
 
 def grades(groups: Sequence[Group], ranks: Sequence[int]) -> list[float]:

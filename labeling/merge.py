@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labeling import LabelingError
+from labeling.manifest import changed_entries
 from labeling.parts import COLUMNS
 from labeling.reading import LabelReader
-from labeling.store import changed_entries, open_store
+from labeling.store import open_store
 
 _PART_LISTS = 256
 

@@ -18,6 +18,9 @@ BROKEN = ".broken"
 EARLIER_IS_SAFE = "; what was written before is safe, resume from it"
 """What the writer of a label folder is told when the disk is full."""
 
+REPAIR = "`distill labels verify --repair` sets aside what is broken, and the label job makes it again"
+"""What the reader of a label folder is told where a list cannot be used."""
+
 COLUMNS = pa.schema(
     [
         ("query_id", pa.string()),
@@ -68,13 +71,14 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """The named columns of a Parquet file, or all, with the checksum of every page that is read compared.
 
     Raises:
-        DamagedFile: the file is truncated, altered, or lacks a column.
+        DamagedFile: the file is truncated, altered, or lacks a column, or one is of another type than it was written.
         LabelingError: the system does not let us read it, whatever it holds.
     """
     names = None if columns is None else list(columns)
     try:
         with pa.OSFile(str(path)) as file:
             table = pq.read_table(file, columns=names, page_checksum_verification=True)
+        _check_types(table.schema)
         return table if names is None else table.select(names)
     except (pa.ArrowException, OSError, KeyError) as error:
         # a wrong checksum is an OSError too, one without a number of the system's
@@ -82,6 +86,14 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             raise LabelingError(f"{path}: cannot be read ({os.strerror(error.errno)}); it is left as it is") from error
         reason = str(error).strip().splitlines()[0]
         raise DamagedFile(f"{path}: not a readable label file ({reason}); run the label job again") from error
+
+
+def _check_types(schema: pa.Schema) -> None:
+    """Raises pa.ArrowTypeError where a column that we wrote has become another's: every reader relies on the types."""
+    for name in schema.names:
+        known = COLUMNS.get_field_index(name)
+        if known >= 0 and schema.field(name).type != COLUMNS.field(known).type:
+            raise pa.ArrowTypeError(f"column {name} is {schema.field(name).type}, not {COLUMNS.field(known).type}")
 
 
 def write_table(table: pa.Table, path: Path) -> None:

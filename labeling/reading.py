@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labeling import LabelingError
-from labeling.parts import part_paths, read_table
-from labeling.store import LISTS, load_manifest
+from labeling.manifest import load_manifest
+from labeling.parts import REPAIR, part_paths, read_table
+from labeling.store import LISTS
 
 # Parts whose columns are held while lists are read in the order of the job, which is mostly that of the parts.
 _PARTS_HELD = 4
@@ -123,10 +124,7 @@ class LabelReader:
         return part, start, length
 
     def _refuse(self, what: str, place: int) -> None:
-        raise LabelingError(
-            f"{self.folder}: the list of query {self.query_ids[place].as_py()!r} {what}; "
-            "`distill labels verify --repair` sets aside what is broken, and the label job makes it again"
-        )
+        raise LabelingError(f"{self.folder}: the list of query {self.query_ids[place].as_py()!r} {what}; {REPAIR}")
 
 
 def _repeated(places: np.ndarray) -> np.ndarray:

@@ -6,13 +6,11 @@ it was about: rows of other lists (of an older teacher or an older text) stay in
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,24 +23,21 @@ from labeling.compact import FinishedLists, JobLists
 from labeling.keys import canonical_json, teacher_hash
 from labeling.label_lists import Row
 from labeling.lock import LOCK_FILE, exclusive
+from labeling.manifest import FORMAT, MANIFEST, changed_entries, load_manifest, write_manifest
 from labeling.parts import (
     BROKEN,
     COLUMNS,
-    EARLIER_IS_SAFE,
     UNFINISHED,
     next_part_number,
     part_paths,
     read_table,
     remove_unfinished,
-    write_beside,
     write_table,
 )
 from labeling.texts import well_formed
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
-MANIFEST = "manifest.json"
 LISTS = "lists.parquet"
 
 
@@ -198,17 +193,6 @@ def open_store(
             store.flush()
 
 
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Puts a manifest in its place, with the time of this writing.
-
-    Raises:
-        LabelingError: it cannot be written.
-    """
-    stamped = {**manifest, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
-    text = json.dumps(stamped, indent=2, sort_keys=True) + "\n"
-    write_beside(folder / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"), EARLIER_IS_SAFE)
-
-
 def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
     counts = {"failed": 0, "documents": 0, "missing": 0, "truncated": 0}
     for path in part_paths(folder):
@@ -220,36 +204,3 @@ def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
         counts["missing"] += pc.sum(pc.equal(labelled["group"], "missing"), min_count=0).as_py()
         counts["truncated"] += pc.sum(pc.greater(labelled["truncated"], 0), min_count=0).as_py()
     return counts
-
-
-def load_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a label folder, finished or not.
-
-    Raises:
-        LabelingError: there is none, or it is unreadable or of another version.
-    """
-    path = folder / MANIFEST
-    if not path.exists():
-        raise LabelingError(f"{folder}: no {MANIFEST}, so no label folder")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LabelingError(f"{path}: not a manifest of labels ({error})") from error
-    if found != FORMAT:
-        raise LabelingError(f"{path}: labels of format {found!r}; this version reads format {FORMAT}")
-    lacking = {"complete", "teacher", "teachers"} - manifest.keys()
-    if lacking or not isinstance(manifest["teachers"], dict):
-        raise LabelingError(f"{path}: not a manifest of labels (entry {min(lacking, default='teachers')!r})")
-    return manifest
-
-
-def changed_entries(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
-    """Names of the entries in which two descriptions of judges differ, sorted; none where there is no first one."""
-    if before is None:
-        return []
-    return sorted(
-        key
-        for key in before.keys() | now.keys()
-        if key not in before or key not in now or canonical_json(before[key]) != canonical_json(now[key])
-    )

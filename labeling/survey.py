@@ -9,8 +9,8 @@ from typing import Any
 
 from labeling.keys import teacher_hash
 from labeling.label_lists import CandidateList, list_key
+from labeling.manifest import MANIFEST, changed_entries, load_manifest
 from labeling.parts import part_paths, read_table
-from labeling.store import MANIFEST, changed_entries, load_manifest
 
 
 @dataclass(frozen=True, slots=True)

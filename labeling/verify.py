@@ -19,8 +19,9 @@ from labeling.judge import Judgment
 from labeling.keys import teacher_hash
 from labeling.label_lists import group, hashed_list_key, ranks
 from labeling.lock import exclusive
+from labeling.manifest import MANIFEST, load_manifest, write_manifest
 from labeling.parts import BROKEN, COLUMNS, next_part_number, part_paths, read_table, write_table
-from labeling.store import LISTS, MANIFEST, load_manifest, write_manifest
+from labeling.store import LISTS
 
 # The place of a problem that is none of the folder's: a text has changed since it was judged.
 COLLECTION = "collection"

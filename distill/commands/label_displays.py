@@ -61,9 +61,9 @@ def _print_query(console: Console, first: Mapping[str, Any], collection: Collect
     lines = [f"query {first['query_id']}" + (f": {text}" if text else "")]
     confidence = "not known" if first["confidence"] is None else f"{first['confidence']:.2f}"
     tokens = "not known" if first["tokens"] is None else str(first["tokens"])
-    lines.append(
-        f"confidence {confidence}; {first['seconds']:.3f} s; tokens {tokens}; written {first['created']:%F %T}"
-    )
+    seconds = "time not known" if first["seconds"] is None else f"{first['seconds']:.3f} s"
+    written = "at an unknown time" if first["created"] is None else f"{first['created']:%F %T}"
+    lines.append(f"confidence {confidence}; {seconds}; tokens {tokens}; written {written}")
     lines.append(f"teacher {first['teacher']}")
     if first["note"]:
         lines.append(f"note: {first['note']}")

@@ -25,12 +25,15 @@ def show(
     from distill.collections.beir import read_beir
     from distill.commands.label_displays import LIST_COLUMNS, show_list
     from labeling import LabelingError
+    from labeling.label_lists import check_rows
     from labeling.reading import LabelReader
 
     reader = LabelReader(folder, unfinished=True)
     if query is None and not len(reader.query_ids):
         raise LabelingError(f"{folder}: no list at all; there is nothing to show")
     rows = reader.list_of(query if query is not None else reader.query_ids[0].as_py(), LIST_COLUMNS).to_pylist()
+    if rows[0]["status"] == "ok":
+        check_rows(folder, rows)
     show_list(_console(), rows, read_beir(collection) if collection else None)
 
 

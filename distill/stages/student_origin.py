@@ -12,7 +12,7 @@ from typing import Any
 from distill.artifacts import MANIFEST
 from distill.models import ModelReference, told_licence
 from labeling.keys import canonical_json
-from labeling.store import load_manifest
+from labeling.manifest import load_manifest
 from students.model_card import Origin
 
 # The card names what a teacher is; a long entry, such as every weight of a router, is in the label folder.

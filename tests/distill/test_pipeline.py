@@ -32,7 +32,7 @@ from distill.stages.finished_run import open_finished
 from distill.stages.run_story import tell
 from distill.steps import read_metrics
 from labeling.formats import label_lists
-from labeling.store import load_manifest
+from labeling.manifest import load_manifest
 
 STAGES = [
     "collection", "first_stage", "teacher", "labels", "encoder", "decoder", "evaluation",

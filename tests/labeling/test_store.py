@@ -96,14 +96,30 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, lists, make_judge)
         ("{", "manifest.json: not a manifest of labels"),
         ("[]", "manifest.json: not a manifest of labels"),
         ("{}", "manifest.json: not a manifest of labels"),
+        ("[" * 100_000, "manifest.json: not a manifest of labels"),
+        ({"complete": 1}, r"manifest.json: not a manifest of labels \(entry 'complete'\)"),
+        ({"teacher": None}, r"manifest.json: not a manifest of labels \(entry 'teacher'\)"),
+        ({"teachers": {"t": "a description"}}, r"not a manifest of labels \(entry 'teachers.t'\)"),
+        ({"counts": ["many"]}, r"not a manifest of labels \(entry 'counts'\)"),
+        ({"versions": {"python": 3}}, r"not a manifest of labels \(entry 'versions.python'\)"),
+        ({"teacher": "t9"}, "manifest.json: its teacher 't9' is not among its teachers"),
     ],
 )
 def test_a_manifest_that_is_not_ours_is_refused(folder, lists, make_judge, text, message):
+    if isinstance(text, dict):
+        text = json.dumps(json.loads((folder / "manifest.json").read_text()) | text)
     (folder / "manifest.json").write_text(text)
     with pytest.raises(LabelingError, match=message):
         read_lists(folder)
     with pytest.raises(LabelingError, match=message):
         run_label_job(lists, make_judge(), folder)
+
+
+def test_a_manifest_that_cannot_be_read_is_named(folder):
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+    with pytest.raises(LabelingError, match=r"manifest.json: cannot be read \(Is a directory\)"):
+        read_lists(folder)
 
 
 def test_a_part_that_cannot_be_reached_stops_the_job_and_is_left_alone(folder, lists, make_judge):

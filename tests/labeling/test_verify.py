@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from labeling import LabelingError
+from labeling.formats import label_lists
 from labeling.job import JobSettings, run_label_job
 from labeling.keys import text_hash
 from labeling.lock import exclusive
@@ -95,6 +96,14 @@ def lose_the_teacher(first, second):
     rewritten(second, lambda table: set_value(table, "teacher", 0, "0" * 32))
 
 
+def change_a_type(first, second):
+    def as_text(table):
+        place = table.schema.get_field_index("score")
+        return table.set_column(place, "score", table["score"].cast(pa.string()))
+
+    rewritten(second, as_text)
+
+
 DAMAGES = {
     truncate: ("part-00001.parquet", "not a readable label file", {"c", "d"}),
     flip_a_byte: ("part-00001.parquet", "not a readable label file", {"c", "d"}),
@@ -110,7 +119,20 @@ DAMAGES = {
     change_the_order: ("part-00001.parquet", "query 'c': positions are not 0 to 3", {"c"}),
     mix_two_lists: ("part-00001.parquet", "query 'c': the rows of the list differ in confidence", {"c"}),
     lose_the_teacher: ("part-00001.parquet", "is not in manifest.json", {"c"}),
+    change_a_type: ("part-00001.parquet", "column score is string, not double", {"c", "d"}),
 }
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("score", float("nan")), ("score", None), ("rank", None), ("group", "best"), ("doc_id", None)]
+)
+def test_a_list_of_which_no_labels_can_be_made_is_named_and_not_read(folder, column, value):
+    rewritten(part_paths(folder)[1], lambda table: set_value(table, column, 4, value))
+    with pytest.raises(LabelingError, match=r"labels: the list of query 'd' has a document without id, rank.*--repair"):
+        list(label_lists(folder))
+    repair_labels(folder)
+    with pytest.raises(LabelingError, match="has not finished"):
+        list(label_lists(folder))
 
 
 def test_a_whole_folder_has_no_problem(folder):

@@ -13,7 +13,7 @@ from distill.stages.judge_sources import JudgmentSource
 from distill.stages.judgments import Judgments
 from distill.stages.labels import training_lists
 from labeling.formats import label_lists, labels_run
-from labeling.store import load_manifest
+from labeling.manifest import load_manifest
 
 
 @pytest.fixture(scope="module")

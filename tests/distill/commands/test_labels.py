@@ -4,6 +4,8 @@ import csv
 import json
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from distill.collections.beir import write_beir
@@ -12,7 +14,7 @@ from distill.collections.trec import read_qrels, read_run
 from labeling.exports.export import FORMATS
 from labeling.job import JobSettings, run_label_job
 from labeling.label_lists import CandidateList
-from labeling.parts import part_paths
+from labeling.parts import part_paths, write_table
 
 DOCUMENTS = {
     "d1": Document("d1", "", "[bold]red[/bold] fox"),
@@ -208,6 +210,23 @@ def test_verify_names_texts_that_have_changed(distill, labels, collection, tmp_p
     assert code == 1
     assert "collection: document 'd3' has another text than when it was judged; lists that hold it: 2\n" in out
     assert "hen hen" not in out
+
+
+def test_what_another_program_left_out_is_told_or_named(distill, labels):
+    part = part_paths(labels)[0]
+
+    def without(column):
+        table = pq.read_table(part)
+        place = table.schema.get_field_index(column)
+        return table.set_column(place, column, pa.nulls(table.num_rows, table.schema.field(place).type))
+
+    write_table(without("seconds"), part)
+    write_table(without("created"), part)
+    code, shown, _ = distill("labels", "show", labels, "--query", "q1")
+    assert code == 0 and "time not known; tokens 9; written at an unknown time" in shown
+    write_table(without("rank"), part)
+    code, _, error = distill("labels", "show", labels, "--query", "q1")
+    assert code == 2 and "the list of query 'q1' has a document without id, rank, group or finite score" in error
 
 
 def test_what_is_no_label_folder_is_one_line(distill, tmp_path):

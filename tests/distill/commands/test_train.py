@@ -10,7 +10,7 @@ from distill.collections.beir import read_beir
 from distill.stages.student_origin import student_origin
 from labeling.job import run_label_job
 from labeling.label_lists import CandidateList
-from labeling.store import load_manifest
+from labeling.manifest import load_manifest
 
 
 class WordJudge:
