@@ -13,11 +13,10 @@ import psutil
 
 from distill.collections.collection import Collection, DataError, Run
 from distill.collections.trec import ranking
-from distill.errors import ModelError
 from distill.evaluation.latency import LatencyReport, TimedList, measure_latency
 from distill.progress import Advance
 from distill.serving.threads import default_threads
-from distill.stages.rankers import RankerReference, open_ranker
+from distill.stages.rankers import RankerReference, check_device, open_ranker
 from distill.stages.resident_memory import memory_of
 from labeling.texts import well_formed
 
@@ -90,21 +89,6 @@ def timed_lists(
     count = min(queries, len(order))
     places = [number * len(order) // count for number in range(count)]
     return {length: [_timed(collection, ranked, order, place, length) for place in places] for length in lengths}
-
-
-def check_device(device: str | None) -> None:
-    """Refuse a device that torch does not have here.
-
-    Raises:
-        ModelError: there is no such device.
-    """
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise ModelError(f"--device {device!r}: {reason}; cpu is accepted, and any accelerator that is here") from None
 
 
 def _timed(

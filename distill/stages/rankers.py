@@ -114,6 +114,21 @@ def open_ranker(reference: str | RankerReference, device: str | None = None, thr
     return OnnxReranker.load(ModelReference.parse(found.model).location, threads=threads)
 
 
+def check_device(device: str | None) -> None:
+    """Refuse a device that torch does not have here.
+
+    Raises:
+        ModelError: there is no such device.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise ModelError(f"--device {device!r}: {reason}; cpu is accepted, and any accelerator that is here") from None
+
+
 def rerank(model: Path | str, collection: Collection, run: Run, on_progress: Advance | None = None) -> Run:
     """The run's candidates with the scores of what `open_ranker` opens.
 
@@ -145,6 +160,7 @@ def _torch_ranker(found: RankerReference, device: str | None) -> Ranker:
     # before the model's configuration is asked for, which takes transformers
     from students.scoring import Reranker
 
+    check_device(device)
     reference = ModelReference.parse(found.model)
     kinds = load_config(reference).architectures or [""]
     try:

@@ -17,7 +17,8 @@ from distill.commands.latency import latency, list_lengths, named_models
 from distill.errors import ModelError
 from distill.evaluation.latency import read_latency
 from distill.stages import resident_memory
-from distill.stages.latency import check_device, timed_lists
+from distill.stages.latency import timed_lists
+from distill.stages.rankers import check_device
 
 TEXTS = {f"d{n}": Document(f"d{n}", "", f"text {n}") for n in range(9)}
 HOUSE = Collection("tiny", TEXTS, {f"q{n}": f"query {n}" for n in range(4)})

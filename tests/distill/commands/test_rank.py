@@ -179,6 +179,7 @@ def test_a_run_is_ranked_within_limits(distill, beir_folder, first_run, copied, 
         (["--input", "nowhere.jsonl"], "nowhere.jsonl: No such file"),
         (["--dtype", "bfloat16", "--backend", "onnx"], "an ONNX graph has its own number type; bfloat16 is torch's"),
         (["--device", "cuda", "--backend", "onnx"], "an ONNX graph runs on the processor"),
+        (["--device", "abacus", "--backend", "torch"], "--device 'abacus': Expected one of cpu, cuda"),
     ],
 )
 def test_options_that_do_not_go_together_are_named(rank_lines, copied, monkeypatch, tmp_path, arguments, said):
