@@ -14,7 +14,7 @@ from typing import Any
 
 from distill.collections.files import whole_folder
 from distill.errors import ModelError
-from distill.export.gate import GateError, GateLimits, GateReport, judge
+from distill.export.gate import FEWEST_LISTS, GateError, GateLimits, GateReport, judge
 from distill.export.model_folder import ACTIVATIONS, GRAPH, ModelFolder, read_model_folder
 from distill.export.pairs import Pair, RealLists
 from distill.export.parity import PARITY, LoaderParity, compare_loaders, write_parity
@@ -120,16 +120,26 @@ def refuse_at_once(request: ExportRequest) -> None:
     """Stop before any work for a reason that can be seen now.
 
     Raises:
-        ModelError: an unknown target, ``out`` exists, or there are no real lists for an int8 gate.
+        ModelError: an unknown target, ``out`` exists, or there are no real lists for an int8 gate, or too few.
     """
     if request.target not in TARGETS:
         raise ModelError(f"--target {request.target}: accepted are {', '.join(TARGETS)}")
     if request.out.exists():
         raise ModelError(f"{request.out}: exists already; choose another --out or remove it")
-    if request.target == "onnx-int8" and request.lists is None and not request.force:
+    if request.target == "onnx-int8" and not request.force:
+        _refuse_too_few(request.lists)
+
+
+def _refuse_too_few(lists: RealLists | None) -> None:
+    if lists is None:
         raise ModelError(
             "--target onnx-int8 needs real lists, as only they show what eight bits do to a ranking: give --collection "
             "and --run, or --pairs-file; or --force to write it unjudged"
+        )
+    if len(lists.documents) < FEWEST_LISTS:
+        raise GateError(
+            f"--target onnx-int8: {len(lists.documents)} lists are too few to tell what eight bits do to a ranking; "
+            f"give at least {FEWEST_LISTS}, better fifty with a relevant document, or --force"
         )
 
 

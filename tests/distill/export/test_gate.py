@@ -8,9 +8,9 @@ import pytest
 
 from distill.errors import ModelError
 from distill.export.folder import ExportRequest, export_model
-from distill.export.gate import GateLimits, judge
+from distill.export.gate import GateError, GateLimits, judge
 from distill.export.model_folder import read_model_folder
-from distill.export.pairs import BUILT_IN
+from distill.export.pairs import BUILT_IN, RealLists
 from distill.export.quantised import SCHEMES
 from distill.export.source import open_source
 
@@ -112,3 +112,6 @@ def test_int8_is_smaller_holds_no_weights_and_ranks_alike(exported):
 def test_int8_without_real_lists_is_refused_at_once(tmp_path):
     with pytest.raises(ModelError, match="needs real lists"):
         export_model(None, ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN))
+    nine = RealLists({f"q{n}": "query" for n in range(9)}, {f"q{n}": {"d": "document"} for n in range(9)})
+    with pytest.raises(GateError, match="9 lists are too few to tell .* give at least 10"):
+        export_model(None, ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN, nine))
