@@ -11,10 +11,10 @@ from distill.errors import ModelError
 from distill.export.config_rules import CONFIG_RULES
 from distill.export.file_rules import FILE_RULES
 from distill.export.graph_rules import GRAPH_RULES
-from distill.export.model_folder import ACTIVATIONS, ModelFolder, read_model_folder
+from distill.export.model_folder import ACTIVATIONS, GRAPH, WEIGHTS, ModelFolder, read_model_folder
 from distill.export.parity import PARITY, LoaderParity, compare_loaders, read_parity
 from distill.export.rules import Rule, export_facts
-from distill.export.servers import TARGETS, Verdict, verdicts
+from distill.export.servers import TARGETS, Target, Verdict, verdicts
 
 State = Literal["pass", "fail", "warn"]
 
@@ -87,7 +87,7 @@ def check_folder(path: Path) -> CheckReport:
         findings=findings,
         parity=compare_loaders(folder, quantised) if _has_pairs(folder) else [],
         reading=_reading(folder),
-        servers=verdicts(folder, target) if target in TARGETS else [],
+        servers=_servers(folder, target) if target in TARGETS else [],
     )
 
 
@@ -101,6 +101,13 @@ def _apply(rule: Rule, folder: ModelFolder) -> Finding:
     if problem is None:
         return Finding(rule.name, "pass", "", rule.accepted, "")
     return Finding(rule.name, "warn" if problem.warning else "fail", problem.came, rule.accepted, rule.repair)
+
+
+def _servers(folder: ModelFolder, target: Target) -> list[Verdict]:
+    """What each server makes of the folder; none runs one that lacks what its target promises."""
+    whole = folder.has_weights if target == "hf" else folder.has_graph
+    lacking = None if whole else f"no {WEIGHTS if target == 'hf' else GRAPH} in it"
+    return [Verdict(verdict.server, verdict.reason or lacking) for verdict in verdicts(folder, target)]
 
 
 def _has_pairs(folder: ModelFolder) -> bool:

@@ -16,7 +16,7 @@ _QUANTISED_OPERATIONS = frozenset({"MatMulInteger", "DynamicQuantizeLinear", "Dy
 
 def _graph_file(folder: ModelFolder) -> Problem | None:
     target = export_facts(folder).get("target")
-    found = sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*.onnx*"))
+    found = sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*.onnx*") if path.is_file())
     if not found:
         return Problem(f"target {target}, but no {GRAPH}") if target in ("onnx", "onnx-int8") else None
     return None if found == [GRAPH] else Problem(", ".join(found))

@@ -1,6 +1,6 @@
 """Re-ranking with what `distill export` writes, on a server that has no torch.
 
-`pip install 'distill[serve]'` brings all that this package imports. The graph's scores are raw logits in float32:
+The extra `serve` brings all that this package imports. The graph's scores are raw logits in float32:
 higher is better, and they may be compared within one query only.
 
 A folder scores as a student does with torch, long documents in passages where it was trained so::

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto
 from safetensors.numpy import load_file, save_file
 
-from distill.export.check import examine
+from distill.export.check import check_folder, examine
 from distill.export.config_rules import CONFIG_RULES
 from distill.export.file_rules import FILE_RULES
 from distill.export.graph_rules import GRAPH_RULES
@@ -208,6 +208,18 @@ def test_a_graph_of_two_gib_fails_its_size(copied):
     huge_graph(folder)
     assert "graph-size" in {rule.name for rule in GRAPH_RULES if rule.name == "graph-size" and rule.check(
         read_model_folder(folder)) is not None}  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "name"), [("onnx-int8", "onnx/model.onnx"), ("hf", "model.safetensors")])
+def test_what_is_no_file_is_missing_and_no_server_is_promised(copied, target, name):
+    folder = copied("encoder", target)
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    report = check_folder(folder)
+    assert not report.passed
+    assert {verdict.reason for verdict in report.servers if "it reads --target" not in (verdict.reason or "")} == {
+        f"no {name} in it"
+    }
 
 
 def test_a_folder_has_one_answer(exported, copied):
