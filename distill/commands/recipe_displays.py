@@ -109,7 +109,7 @@ def _fitting_hardware(checked: CheckedRecipe) -> list[Hardware]:
 
     teacher = next((facts for facts in checked.models if facts.key == "teacher.model"), None)
     small = teacher is None or teacher.parameters is None or teacher.parameters <= _SMALL_TEACHER
-    return [find_hardware(name) for name in (["cpu2"] if small else ["a100", "h100"])]
+    return [find_hardware(name) for name in (["cpu2", "cpu2-bf16"] if small else ["a100", "h100"])]
 
 
 def _time(step: Step, hardware: Hardware) -> str:

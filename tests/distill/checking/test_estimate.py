@@ -145,8 +145,8 @@ def test_runs_that_were_timed_are_estimated_well():
 
 
 def test_only_what_was_measured_is_called_so():
-    assert [name for name, hardware in known_hardware().items() if hardware.measured] == ["cpu2"]
-    with pytest.raises(RecipeError, match="--hardware abacus: no rates for it; there are cpu2, a100, h100"):
+    assert [name for name, hardware in known_hardware().items() if hardware.measured] == ["cpu2", "cpu2-bf16"]
+    with pytest.raises(RecipeError, match="--hardware abacus: no rates for it; there are cpu2, cpu2-bf16, a100, h100"):
         find_hardware("abacus")
 
 
