@@ -90,7 +90,7 @@ def export(
     from distill.collections.beir import read_beir
     from distill.collections.files import refuse_existing
     from distill.stages.label_folders import CollectionTexts
-    from labeling.exports.export import export_labels, find_format
+    from labeling.exports.export import export_labels, find_format, refuse_useless
     from labeling.exports.selection import ExportSettings
 
     refuse_existing(out, overwrite)
@@ -100,6 +100,7 @@ def export(
         max_ranked=max_ranked, max_missing=max_missing, positives=positives, max_rows=max_rows, values=values,
         margin=margin, max_grade=max_grade, prompt=prompt, details=details,
     )  # fmt: skip
+    refuse_useless(form, settings)
     texts = CollectionTexts(read_beir(collection)) if collection else None
     report = export_labels(folder, form, out, texts, settings)
     _line(

@@ -27,6 +27,7 @@ class Format:
         texts: "all", "query" or "none": what the format holds of the collection.
         values: what values are where the settings do not say.
         schema: of the Parquet file, where there can be one.
+        uses: the settings that not every format has a use for, those of them that this one has.
     """
 
     rows: Callable[[ExportList, ExportSettings], Iterator[Any]]
@@ -34,25 +35,31 @@ class Format:
     texts: str = "all"
     values: Values = "grades"
     schema: Callable[[ExportSettings], pa.Schema] | None = None
+    uses: tuple[str, ...] = ()
 
 
 _TABLES = (".parquet", ".jsonl")
 _TREC = (".txt", ".trec", ".qrels", ".run", ".tsv")
 
 FORMATS: dict[str, Format] = {
-    "st-list": Format(trainer_files.st_list, _TABLES, schema=lambda _: trainer_files.ST_LIST),
-    "st-pair": Format(trainer_files.st_pair, _TABLES, schema=lambda _: trainer_files.ST_PAIR),
+    "st-list": Format(trainer_files.st_list, _TABLES, schema=lambda _: trainer_files.ST_LIST, uses=("values",)),
+    "st-pair": Format(
+        trainer_files.st_pair, _TABLES, schema=lambda _: trainer_files.ST_PAIR, uses=("values", "max_rows")
+    ),
     "st-triple": Format(
         trainer_files.st_triple,
         _TABLES,
         schema=lambda settings: trainer_files.ST_TRIPLE_MARGIN if settings.margin else trainer_files.ST_TRIPLE,
+        uses=("values", "positives", "max_rows", "margin"),
     ),
-    "flagembedding": Format(trainer_files.flagembedding, (".jsonl",), values="scores"),
-    "tevatron": Format(trainer_files.tevatron, (".jsonl",)),
-    "rank_llm": Format(trainer_files.rank_llm, (".jsonl",), values="scores"),
-    "qrels": Format(judgment_files.qrels, _TREC, texts="none"),
-    "run": Format(judgment_files.run, _TREC, texts="none"),
-    "judgments": Format(judgment_files.judgments, (".csv",), texts="query"),
+    "flagembedding": Format(
+        trainer_files.flagembedding, (".jsonl",), values="scores", uses=("values", "positives", "prompt")
+    ),
+    "tevatron": Format(trainer_files.tevatron, (".jsonl",), uses=("values", "positives")),
+    "rank_llm": Format(trainer_files.rank_llm, (".jsonl",), values="scores", uses=("values",)),
+    "qrels": Format(judgment_files.qrels, _TREC, texts="none", uses=("max_grade",)),
+    "run": Format(judgment_files.run, _TREC, texts="none", uses=("values",)),
+    "judgments": Format(judgment_files.judgments, (".csv",), texts="query", uses=("max_grade", "details")),
 }
 
 
@@ -128,6 +135,20 @@ def find_format(form: str, out: Path, with_texts: bool) -> Format:
     if found.texts != "none" and not with_texts:
         raise LabelingError(f"format {form} holds texts, which a label folder does not; give the collection")
     return found
+
+
+def refuse_useless(form: str, settings: ExportSettings) -> None:
+    """Stops somebody who asks a format for what it does not hold.
+
+    Raises:
+        LabelingError: a setting is not the default, and the format has no use for it; both are named.
+    """
+    somewhere = {name for format_ in FORMATS.values() for name in format_.uses}
+    default = ExportSettings()
+    for name in sorted(somewhere.difference(FORMATS[form].uses)):
+        if getattr(settings, name) != getattr(default, name):
+            others = ", ".join(other for other, format_ in FORMATS.items() if name in format_.uses)
+            raise LabelingError(f"format {form} has no use for {name}; it is for {others}")
 
 
 def _rows(

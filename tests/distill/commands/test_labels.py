@@ -162,6 +162,8 @@ def test_options_reach_the_file(distill, labels, beir, tmp_path):
     [
         (("--format", "tevatron", "--out", "a.jsonl"), "format tevatron holds texts, which a label folder does not"),
         (("--format", "qrels", "--out", "a.jsonl"), "a.jsonl: format qrels goes into a file that ends in .txt or"),
+        (("--format", "qrels", "--out", "a.txt", "--values", "scores"), "qrels has no use for values; it is for st-"),
+        (("--format", "run", "--out", "a.run", "--max-grade", "3"), "no use for max_grade; it is for qrels, judgments"),
     ],
 )
 def test_a_bad_export_is_one_line(distill, labels, tmp_path, monkeypatch, options, said):

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from labeling import LabelingError
-from labeling.exports.export import FORMATS, export_labels
+from labeling.exports.export import FORMATS, export_labels, refuse_useless
 from labeling.exports.selection import ExportSettings
 from labeling.job import run_label_job
 from labeling.judge import ScoreAdapter
@@ -227,3 +227,34 @@ def test_a_place_where_no_file_can_be_is_named(folder, texts, tmp_path, name, me
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(LabelingError, match=message):
         export_labels(folder, "st-list", tmp_path / name, texts)
+
+
+OTHER = {
+    "values": "scores",
+    "positives": 2,
+    "max_rows": 1,
+    "margin": True,
+    "prompt": "rank",
+    "max_grade": 1,
+    "details": True,
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", OTHER)
+def test_a_setting_is_refused_where_it_would_change_nothing(folder, texts, tmp_path, form, name):
+    out = tmp_path / f"out{FORMATS[form].suffixes[-1]}"
+    other = FORMATS[form].values == "scores" and name == "values"
+    changed = ExportSettings(**{name: "grades" if other else OTHER[name]})
+    files = []
+    for settings in (ExportSettings(), changed):
+        # with four positives one is tied with missing documents by score, not by grade
+        export_labels(
+            folder, form, out, texts, settings.model_copy(update={"positives": 4} if name == "values" else {})
+        )
+        files.append(out.read_bytes())
+    if files[0] != files[1]:
+        refuse_useless(form, changed)
+    else:
+        with pytest.raises(LabelingError, match=rf"format {form} has no use for {name}; it is for "):
+            refuse_useless(form, changed)
