@@ -112,3 +112,5 @@ def _quiet_libraries(console: Console) -> None:
     # a level of its own: bm25s sets its logger to DEBUG, whatever the root says
     handler = RichHandler(logging.WARNING, console=console, show_path=False, show_time=False, markup=False)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
+    # it prints its warnings itself, and would again through ours
+    logging.getLogger("huggingface_hub").propagate = False

@@ -20,7 +20,7 @@ _READINGS = 100
 class Advance(Protocol):
     """Is told how far the work is."""
 
-    def __call__(self, done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
+    def __call__(self, done: int, total: int, /, *, stood: int = 0, note: str = "", unit: str = "") -> None:
         """Takes the units done and the units in all.
 
         Args:
@@ -28,6 +28,7 @@ class Advance(Protocol):
             total: units in all.
             stood: of those done, the units that cost no time because they stood already.
             note: what else is worth showing, in a few words.
+            unit: what is counted, where this part of the work counts something else.
         """
         ...
 
@@ -46,8 +47,8 @@ def progress_bar(console: Console, title: str, unit: str) -> Iterator[Advance]:
         task = display.add_task(title, total=None, rate="", left="", note="")
         pace = _Pace(unit)
 
-        def advance(done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
-            rate, left = pace.read(done - stood, total - done, time.monotonic())
+        def advance(done: int, total: int, /, *, stood: int = 0, note: str = "", unit: str = "") -> None:
+            rate, left = pace.read(done - stood, total - done, time.monotonic(), unit)
             display.update(task, completed=done, total=total, rate=rate, left=left, note=note)
 
         yield advance
@@ -59,9 +60,9 @@ class _PlainLines:
         self._pace = _Pace(unit)
         self._last = time.monotonic()
 
-    def __call__(self, done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
+    def __call__(self, done: int, total: int, /, *, stood: int = 0, note: str = "", unit: str = "") -> None:
         now = time.monotonic()
-        rate, left = self._pace.read(done - stood, total - done, now)
+        rate, left = self._pace.read(done - stood, total - done, now, unit)
         if now - self._last < _PLAIN_INTERVAL:
             return
         self._last = now
@@ -79,7 +80,7 @@ class _Pace:
         self._unit = unit
         self._readings: deque[tuple[int, float]] = deque(maxlen=_READINGS)
 
-    def read(self, done: int, to_do: int, now: float) -> tuple[str, str]:
+    def read(self, done: int, to_do: int, now: float, unit: str) -> tuple[str, str]:
         """Rate and time left as shown, both empty where nothing is known yet; ``done`` are the units done here."""
         if self._readings and done < self._readings[-1][0]:
             self._readings.clear()
@@ -90,7 +91,7 @@ class _Pace:
             return "", ""
         rate = count / seconds
         shown = f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}"
-        return f"{shown} {self._unit}/s", duration(to_do / rate)
+        return f"{shown} {unit or self._unit}/s", duration(to_do / rate)
 
 
 def duration(seconds: float) -> str:

@@ -46,7 +46,7 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
         student, scores = run.recipe.students()[name], folder / RUN
         if not scores.exists():
             lists = warm_start.lists_to_score(run.collection, _free_lists(run, section.queries), section)
-            scoring = partial(advance, note="lists scored")
+            scoring = partial(advance, unit="lists")
             write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.tag)
         learned = warm_start.scored_lists(run.collection, read_run(scores))
         shutil.rmtree(folder / MODEL, ignore_errors=True)

@@ -34,7 +34,7 @@ FEATURES = Features(
 
 _COLUMNS = (
     "query_id", "query_hash", "doc_id", "doc_hash", "score", "rank", "group", "evidence_start", "evidence_end",
-    "reason", "confidence", "status",
+    "reason", "confidence", "status", "list_key", "teacher",
 )  # fmt: skip
 
 # Lists that are Python objects at once while a dataset is built; the rest is Arrow's.

@@ -112,8 +112,12 @@ def label_rows(candidates: CandidateList, judgments: list[Judgment]) -> list[Row
 def check_rows(folder: Path, rows: Sequence[Row]) -> None:
     """Refuses the rows of a judged list of which no labels can be made, as another program may have left them.
 
+    Args:
+        folder: named in the message.
+        rows: of one list, in the order in which it was judged, with what its key is made of.
+
     Raises:
-        LabelingError: a document has no id, rank, known group or finite score.
+        LabelingError: a document has no id, rank, known group or finite score, or a row is absent, added or altered.
     """
     for row in rows:
         scored = row["score"] is not None and math.isfinite(row["score"])
@@ -122,6 +126,9 @@ def check_rows(folder: Path, rows: Sequence[Row]) -> None:
                 f"{folder}: the list of query {row['query_id']!r} has a document without id, rank, group or finite "
                 f"score; {REPAIR}"
             )
+    first, ids, hashes = rows[0], [row["doc_id"] for row in rows], [row["doc_hash"] for row in rows]
+    if first["list_key"] != hashed_list_key(first["query_id"], first["query_hash"], ids, hashes, first["teacher"]):
+        raise LabelingError(f"{folder}: the list of query {first['query_id']!r} has not the rows it had; {REPAIR}")
 
 
 def grades(groups: Sequence[Group], ranks: Sequence[int]) -> list[float]:

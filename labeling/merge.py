@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labeling import LabelingError
+from labeling.label_lists import check_rows
 from labeling.manifest import changed_entries
 from labeling.parts import COLUMNS
 from labeling.reading import LabelReader
@@ -70,6 +71,8 @@ def merge_labels(folders: Sequence[Path], out: Path, unfinished: bool = False) -
                 rows = table.to_pylist()
                 query_id, key = rows[0]["query_id"], rows[0]["list_key"]
                 if choices[query_id].folder == number:
+                    if choices[query_id].status == "ok":
+                        check_rows(reader.folder, rows)
                     store.add(rows)
                     wanted[query_id] = key
         origin = [{"counts": _count(reader), "versions": reader.manifest.get("versions", {})} for reader in readers]

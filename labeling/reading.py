@@ -95,10 +95,12 @@ class LabelReader:
             LabelingError: the folder has no list of this query, or a part cannot be read.
         """
         wanted = self.keys.filter(pc.equal(self.query_ids, query_id))
-        found = [table.filter(pc.is_in(table["list_key"], value_set=wanted)) for table in self._keyed(columns)]
-        if not len(wanted) or not any(table.num_rows for table in found):
+        if not len(wanted):
             example = f", such as {self.query_ids[0].as_py()!r}" if len(self.query_ids) else ""
             raise LabelingError(f"{self.folder}: no list of query {query_id!r}; it has {len(self.keys)} lists{example}")
+        found = [table.filter(pc.is_in(table["list_key"], value_set=wanted)) for table in self._keyed(columns)]
+        if not any(table.num_rows for table in found):
+            self._refuse("is in no part", self.keys.index(wanted[0]).as_py())
         return pa.concat_tables(found).select(list(columns))
 
     def _places(self, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -37,6 +37,7 @@ class LabelSummary(BaseModel):
 
     finished: bool
     lists: int
+    absent: int = Field(description="lists of the finished job that stand in no part any more")
     failed: int
     errors: dict[str, int] = Field(description="failed lists by the kind of their error")
     documents: int
@@ -79,6 +80,7 @@ def summarize_labels(folder: Path) -> LabelSummary:
     return LabelSummary(
         finished=reader.finished,
         lists=heads.num_rows,
+        absent=len(reader.keys) - heads.num_rows,
         failed=failed.num_rows,
         errors=dict(Counter((error or "").partition(":")[0] for error in failed["error"].to_pylist()).most_common()),
         documents=totals["documents"],

@@ -118,8 +118,13 @@ class WeightedHeads:
             heads = tuple(Head.parse(text) for text in content["heads"])
             weights = tuple(float(weight) for weight in content["heads"].values())
             return cls(heads, weights, FeatureSettings(**content["features"]), str(content["method"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TeacherError(f"{path}: no head set can be read here: {error!r}") from None
+        except OSError as error:
+            raise TeacherError(f"{path}: no head set can be read here ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise TeacherError(
+                f"{path}: no head set; expected is JSON as in a fitted teacher's static_heads.json: method, features, "
+                'and heads with their weights, such as {"17.3": 1.0}'
+            ) from None
 
 
 class StaticWeightsSettings(BaseModel):

@@ -42,12 +42,18 @@ def published_heads() -> dict[str, PublishedHeads]:
     }
 
 
-def check_heads(heads: WeightedHeads, layers: int, heads_per_layer: int) -> None:
-    """Make sure that a model of this size has the heads.
+def check_heads(heads: WeightedHeads, layers: int, heads_per_layer: int, depth: int | None = None) -> None:
+    """Make sure that a model of this size has the heads, and that its first ``depth`` layers do.
 
     Raises:
-        TeacherError: it has not; the message names the first one.
+        TeacherError: it has not; the message names the first one, or the depth.
     """
+    needed = heads.depth or 1
+    if depth is not None and not needed <= depth <= layers:
+        raise TeacherError(
+            f"depth {depth}: these heads lie in the first {needed} of the model's {layers} layers; give a number "
+            "between the two, or none"
+        )
     for head in heads.heads:
         if head.layer >= layers or head.index >= heads_per_layer:
             raise TeacherError(

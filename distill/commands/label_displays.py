@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LIST_COLUMNS = (
     "query_id", "query_hash", "doc_id", "doc_hash", "score", "rank", "group", "evidence_start", "evidence_end",
     "reason", "truncated", "tokens", "confidence", "note", "status", "error", "seconds", "created", "teacher",
+    "list_key",
 )  # fmt: skip
 
 # Characters of a text and of an entry of the teacher's description that are shown.
@@ -91,6 +92,8 @@ def summary_table(title: str, summary: LabelSummary) -> Table:
     table.add_column("number", overflow="fold")
     state = "" if summary.finished else ", the job has not finished"
     table.add_row("lists", f"{summary.lists:,}, of them failed {summary.failed:,}{state}")
+    if summary.absent:
+        table.add_row("in no part", f"{summary.absent:,} more lists of the job; `distill labels verify` says which")
     for kind, count in summary.errors.items():
         table.add_row("  failed by", Text(f"{visible(kind)}: {count:,}"))
     groups = ", ".join(f"{name} {count:,}" for name, count in summary.groups.items())

@@ -191,6 +191,8 @@ def inspect(
     if document is not None and query is None:
         raise typer.BadParameter("needs --query: a document is looked at for a query", param_hint="--document")
     if map_file is not None:
+        if map_file.suffix.lower() != ".png":
+            raise typer.BadParameter(f"{map_file}: a PNG file is written; let its name end so", param_hint="--map")
         refuse_existing(map_file, overwrite)
     console = Console()
     loaded, ranked = read_beir(collection), read_run(run)

@@ -17,7 +17,7 @@ from distill.export.model_folder import (
     read_model_folder,
     reads_token_types,
 )
-from distill.models import hub_folder, split_revision
+from distill.models import ModelReference, hub_folder, split_revision
 
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _PLAIN_MODULES = frozenset({
@@ -83,11 +83,13 @@ def local_folder(name: str) -> Path:
     """The folder of a model: where it stands, or downloaded from the hub, JSON and safetensors only.
 
     Raises:
-        ModelError: neither a folder nor a hub id that can be reached.
+        ModelError: neither a folder, of a package or not, nor a hub id that can be reached.
     """
     path = Path(name).expanduser()
     if path.exists():
         return path
+    if name.startswith("package:"):
+        return Path(ModelReference.parse(name).location)
     hub_id, revision = split_revision(name)
     if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
         raise ModelError(f"{name}: no such folder; a model is a folder, or a hub id such as OWNER/NAME")

@@ -168,7 +168,7 @@ def adopt_teacher(heads: str, section: TeacherSection, folder: Path, overwrite: 
     else:
         raise TeacherError(f"{heads}: neither a file nor a published head set; published are {', '.join(published)}")
     config = load_config(ModelReference.parse(section.model), section.trust_remote_code).get_text_config()
-    check_heads(ranker, config.num_hidden_layers, config.num_attention_heads)
+    check_heads(ranker, config.num_hidden_layers, config.num_attention_heads, section.depth)
     folder.mkdir(parents=True, exist_ok=True)
     ranker.save(folder / _STATIC_HEADS)
     _write_settings(section, [], folder)

@@ -99,10 +99,10 @@ class _Work:
         self.total = self._done = self._stood = 0
         self._on_progress = on_progress
 
-    def before(self, done: int, total: int, /, *, stood: int = 0, note: str = "") -> None:
+    def before(self, done: int, total: int, /, *, stood: int = 0, note: str = "", unit: str = "") -> None:
         """Count what is measured before, of which ``total`` are a part of all."""
         self._done, self._stood = done, stood
-        self._on_progress(done, self.total, stood=stood, note=note)
+        self._on_progress(done, self.total, stood=stood, note=note, unit=unit)
 
     def measured(self, key: str, measure: Any) -> Any:
         """The figure under ``key``, from the journal or measured now."""

@@ -95,7 +95,7 @@ def export_labels(
 
     Raises:
         LabelingError: an unknown format or ending, a text that is missing or has changed since it was judged, an id
-            that the format cannot carry; or the folder or the file cannot be read or written.
+            that the format cannot carry; no list gives a row; or the folder or the file cannot be read or written.
     """
     settings = settings or ExportSettings()
     format_ = find_format(form, out, texts is not None)
@@ -112,6 +112,12 @@ def export_labels(
             write_parquet(path, rows, format_.schema(settings))
         else:
             write_lines(path, rows)
+        if not report.rows:
+            raise LabelingError(
+                f"{folder}: no list gives a row, so {out} is not written; left out are {report.low_confidence} of low "
+                f"confidence, {report.unknown_confidence} of unknown, and {report.without_rows} whose values are all "
+                "equal or that have no positive or no negative"
+            )
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -231,6 +231,24 @@ def test_heads_that_cannot_be_adopted_are_named(distill, causal_folder, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("heads", "depth", "said"),
+    [
+        ({"1.0": 0.5}, 1, "depth 1: these heads lie in the first 2 of the model's"),
+        ({"1.0": 0.5}, 99, "depth 99: these heads lie in the first 2 of the model's"),
+        (["1.0"], 2, "heads.json: no head set; expected is JSON as in a fitted teacher's static_heads.json"),
+    ],
+)
+def test_an_adopted_teacher_is_one_that_can_read(distill, causal_folder, tmp_path, heads, depth, said):
+    file = tmp_path / "heads.json"
+    features = {"mass": "calibrated", "normalise": "zscore"}
+    file.write_text(json.dumps({"method": "static_heads", "heads": heads, "features": features}))
+    adopt = ("teacher", "adopt", file, "--model", causal_folder, "--out", tmp_path / "teacher")
+    code, _, error = distill(*adopt, "--depth", depth)
+    assert code == 2 and said in one_line(error)
+    assert not (tmp_path / "teacher").exists()
+
+
+@pytest.mark.parametrize(
     ("measures", "said"),
     [
         ('["nDGC@10"]', "measure 'nDGC@10'; accepted are nDCG@k"),

@@ -53,12 +53,12 @@ def test_a_part_that_begins_anew_has_a_rate_of_its_own(monkeypatch):
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     written = io.StringIO()
     with progress_bar(Console(file=written, width=60), "warm start", "steps") as advance:
-        advance(100, 300, note="lists scored")
-        advance(300, 300, note="lists scored")  # 200 in 20 s
+        advance(100, 300, unit="lists")
+        advance(300, 300, unit="lists")  # 200 in 20 s
         advance(5, 25)  # the first steps of a training that began in between
         advance(15, 25)  # 10 in 20 s; 10 to go
     assert written.getvalue().splitlines() == [
-        "  warm start: 300 of 300, 10 steps/s, 0 s left, lists scored",
+        "  warm start: 300 of 300, 10 lists/s, 0 s left",
         "  warm start: 5 of 25",
         "  warm start: 15 of 25, 0.5 steps/s, 20 s left",
     ]

@@ -77,6 +77,13 @@ def test_one_querys_list_is_found(folder):
         LabelReader(folder).list_of("e", ["doc_id"])
 
 
+def test_a_list_whose_part_is_gone_is_called_so(folder):
+    part_paths(folder)[0].unlink()
+    reader = LabelReader(folder)
+    with pytest.raises(LabelingError, match="the list of query 'a' is in no part; .*--repair"):
+        reader.list_of("a", ["score"])
+
+
 def test_memory_does_not_grow_with_the_number_of_lists(tmp_path):
     class Length:
         def score(self, query, documents):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from labeling.job import JobSettings, run_label_job
+from labeling.parts import part_paths
 from labeling.store import open_store
 from labeling.summary import summarize_labels
 from tests.labeling.whole_folder import read_labels
@@ -69,3 +70,12 @@ def test_an_unfinished_folder_has_numbers_too(folder):
         pass
     summary = summarize_labels(folder)
     assert (summary.finished, summary.lists, summary.documents) == (False, 4, 12)
+
+
+def test_lists_that_are_gone_are_counted(folder):
+    assert summarize_labels(folder).absent == 0
+    whole = summarize_labels(folder).lists
+    part_paths(folder)[0].unlink()
+    left = summarize_labels(folder)
+    assert left.absent > 0
+    assert left.lists + left.absent == whole

@@ -10,6 +10,7 @@ from labeling.formats import label_lists
 from labeling.job import JobSettings, run_label_job
 from labeling.keys import text_hash
 from labeling.lock import exclusive
+from labeling.merge import merge_labels
 from labeling.parts import part_paths, write_table
 from labeling.reading import LabelReader
 from labeling.verify import repair_labels, verify_labels
@@ -133,6 +134,16 @@ def test_a_list_of_which_no_labels_can_be_made_is_named_and_not_read(folder, col
     repair_labels(folder)
     with pytest.raises(LabelingError, match="has not finished"):
         list(label_lists(folder))
+
+
+@pytest.mark.parametrize("damage", [drop_a_row, change_the_order, edit_an_id], ids=lambda damage: damage.__name__)
+def test_a_list_that_lost_or_changed_a_row_is_not_read(folder, damage):
+    damage(*part_paths(folder))
+    for read in (lambda: list(label_lists(folder)), lambda: merge_labels([folder], folder.parent / "merged")):
+        with pytest.raises(
+            LabelingError, match=r"labels: the list of query '[cd]' has not the rows it had; .*--repair"
+        ):
+            read()
 
 
 def test_a_whole_folder_has_no_problem(folder):

