@@ -144,6 +144,17 @@ def test_runs_that_were_timed_are_estimated_well():
         assert find_hardware("cpu2").seconds("read", parameters, tokens, 1) == pytest.approx(seconds, rel=0.35)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "pairs", "passes", "seconds"),
+    [(10_646_784, 39_995, 3, 912), (10_646_784, 2 * 6_600, 3, 251), (28_316_544, 6_600, 2, 317)],
+    ids=["warm start", "encoder", "decoder"],
+)
+def test_trainings_that_made_no_rate_are_estimated_well(parameters, pairs, passes, seconds):
+    # manifests of README's run of WikiQA, 52 tokens a pair; the rates are the quickstart's
+    estimate = find_hardware("cpu2-bf16").seconds("train", parameters, 52 * pairs, passes)
+    assert estimate == pytest.approx(seconds, rel=0.35)
+
+
 def test_only_what_was_measured_is_called_so():
     assert [name for name, hardware in known_hardware().items() if hardware.measured] == ["cpu2", "cpu2-bf16"]
     with pytest.raises(RecipeError, match="--hardware abacus: no rates for it; there are cpu2, cpu2-bf16, a100, h100"):
