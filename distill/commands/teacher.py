@@ -180,6 +180,7 @@ def inspect(
 ) -> None:
     """Show which heads the queries get, and what these looked at in one document."""
     from distill.collections.beir import read_beir
+    from distill.collections.collection import DataError
     from distill.collections.files import refuse_existing
     from distill.collections.trec import check_run, read_run
     from distill.commands.head_displays import show_document, show_usage
@@ -192,7 +193,7 @@ def inspect(
         raise typer.BadParameter("needs --query: a document is looked at for a query", param_hint="--document")
     if map_file is not None:
         if map_file.suffix.lower() != ".png":
-            raise typer.BadParameter(f"{map_file}: a PNG file is written; let its name end so", param_hint="--map")
+            raise DataError(f"--map {map_file}: a PNG file is written; give a name that ends in .png")
         refuse_existing(map_file, overwrite)
     console = Console()
     loaded, ranked = read_beir(collection), read_run(run)

@@ -99,7 +99,7 @@ def test_of_the_users_run_the_queries_that_it_ranks_are_taken(warmed, recipe_fil
     encoder = own.recipe.encoder
     assert encoder is not None and encoder.warm_start is not None
     eleven = encoder.warm_start.model_copy(update={"queries": 11})
-    facts = warm_starter("encoder", eleven)(own, tmp_path, lambda *done, note=None: None)
+    facts = warm_starter("encoder", eleven)(own, tmp_path, lambda *done, unit="": None)
     assert facts["lists"] == 11
     assert list(read_run(tmp_path / "first_stage.run")) == free[-12:-1]
 

@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 
 import pyarrow.parquet as pq
 import pytest
@@ -256,13 +257,15 @@ def test_a_setting_is_refused_where_it_would_change_nothing(folder, texts, tmp_p
     out = tmp_path / f"out{FORMATS[form].suffixes[-1]}"
     other = FORMATS[form].values == "scores" and name == "values"
     changed = ExportSettings(**{name: "grades" if other else OTHER[name]})
+    # of four positives one is tied with missing documents by score, not by grade: then no list gives a row
+    more = {"positives": 4} if name == "values" else {}
     files = []
     for settings in (ExportSettings(), changed):
-        # with four positives one is tied with missing documents by score, not by grade
-        export_labels(
-            folder, form, out, texts, settings.model_copy(update={"positives": 4} if name == "values" else {})
-        )
-        files.append(out.read_bytes())
+        out.unlink(missing_ok=True)
+        with suppress(LabelingError):
+            export_labels(folder, form, out, texts, settings.model_copy(update=more))
+        files.append(out.read_bytes() if out.exists() else None)
+    assert any(files)
     if files[0] != files[1]:
         refuse_useless(form, changed)
     else:
