@@ -29,7 +29,7 @@ def _exchange_the_allocator() -> None:
     """Begin again under oneTBB's allocator, unless it is not installed or LD_PRELOAD is set, be it empty.
 
     glibc's is left with ever more fragments of free memory by tensors of ever other sizes, and searches them at each
-    allocation: forward and backward over one and the same batch took a decoder of 8 layers 1.15 seconds after 10 steps
+    allocation: forward and backward over one and the same batch took a decoder of 8 layers 1.2 seconds after 10 steps
     of training and 1.8 after 70; under oneTBB's, as under tcmalloc and jemalloc, 1.0 throughout (two cores). A process
     cannot change its allocator, so it starts again as it was called.
     """

@@ -71,8 +71,12 @@ class Mixture:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return cls({str(name): float(weight) for name, weight in content["weights"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TeacherError(f"{path}: no mixture can be read here: {error!r}") from None
+        except OSError as error:
+            raise TeacherError(f"{path}: no mixture can be read here ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise TeacherError(
+                f'{path}: no mixture; expected is JSON with the weight of each opinion: {{"weights": {{"heads": 0.2}}}}'
+            ) from None
 
 
 def fit_mixture(

@@ -117,5 +117,10 @@ def test_what_was_saved_weighs_the_same_when_it_is_read(tmp_path):
 @pytest.mark.parametrize("content", ["{}", "[]", "not json", '{"weights": [1]}', '{"weights": {"heads": "much"}}'])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "mixture.json").write_text(content)
-    with pytest.raises(TeacherError, match=r"mixture\.json: no mixture can be read here"):
+    with pytest.raises(TeacherError, match=r"mixture\.json: no mixture; expected is JSON"):
+        Mixture.load(tmp_path / "mixture.json")
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(TeacherError, match=r"mixture\.json: no mixture can be read here \(No such file or directory\)"):
         Mixture.load(tmp_path / "mixture.json")

@@ -136,7 +136,7 @@ def test_what_is_not_known_is_not_estimated():
 
 
 def test_runs_that_were_timed_are_estimated_well():
-    # manifests of the runs in README.md, seconds on two cores without AMX; their label stages made no rate
+    # manifests of earlier runs (quickstart, WikiQA) on two cores without AMX; their label stages made no rate
     parameters = 22 / 30 * 106_187_328
     for lists, documents, words, seconds in ((206, 12, 50, 299.7), (300, 20, 22, 415.6)):
         changes = ["collection.path=nowhere", f"teacher.prompt.max_document_words={words}"]

@@ -55,6 +55,17 @@ def test_a_fitted_teacher_names_sentences_and_is_sure_or_not(distill, house, bei
     assert [row["tokens"] for row in rows] == [2 * row["tokens"] for row in single]
 
 
+def test_a_file_of_queries_says_what_a_line_should_hold(distill, house, tmp_path):
+    wrong = tmp_path / "queries.jsonl"
+    wrong.write_text('q30\n{"_id": "q31"}\n')
+    code, _, error = distill(
+        "label", *house[1], "--queries", wrong, "--teacher", house[0] / "teacher", "--out", tmp_path / "labels"
+    )
+    assert code == 2
+    assert "queries.jsonl:2: expected a query id of the collection" in error and """got '{"_id": "q31"}'""" in error
+    assert not (tmp_path / "labels").exists()
+
+
 def test_another_first_order_shows_how_far_the_teacher_agrees_with_itself(distill, house, tmp_path):
     teacher = ("--teacher", house[0] / "teacher", "--method", "all_heads", "--no-evidence")
     both, first, second = (
