@@ -10,8 +10,8 @@ from typing import Any
 
 from distill.errors import ModelError
 from distill.export.smoothing import Peaks, smooth
+from distill.export.token_scales import scale_tokens
 
-_OPERATIONS = ["MatMul", "Gemm", "Gather"]
 _BLOCK = 32
 
 Write = Callable[[Any, Path, Peaks], None]
@@ -49,49 +49,29 @@ def read_graph(path: Path) -> Any:
     return model
 
 
-def _channels(model: Any, path: Path, peaks: Peaks) -> None:
-    _dynamic(model, path, _OPERATIONS)
-
-
-def _smoothed_channels(model: Any, path: Path, peaks: Peaks) -> None:
-    """Outliers of single channels go into the weights; those of single tokens cannot.
-
-    These are read by the projections back from a block's wide inner layer, which stay in fp32.
-    """
+def _tokens(model: Any, path: Path, peaks: Peaks) -> None:
+    """A scale a token holds the outliers of single tokens; those of single channels go into the weights before."""
     smooth(model, peaks)
-    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    weights = {node.name: shapes.get(node.input[1]) for node in model.graph.node if node.op_type == "MatMul"}
-    down = [name for name, shape in weights.items() if shape and shape[0] > shape[1]]
-    _dynamic(model, path, _OPERATIONS, down)
+    scale_tokens(model)
+    _embeddings(model, path)
 
 
 def _blocks(model: Any, path: Path, peaks: Peaks) -> None:
     """Weights and activations in blocks of 32 with a scale each, which outliers cannot spoil; the embeddings a row."""
-    import onnx
     from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     settings = {"block_size": _BLOCK, "is_symmetric": True, "accuracy_level": 4}
     config = DefaultWeightOnlyQuantConfig(bits=8, **settings)
     quantiser = MatMulNBitsQuantizer(model, bits=8, algo_config=config, **settings)
     quantiser.process()
-    products = path.with_suffix(".products.onnx")
-    onnx.save(quantiser.model.model, products)
-    _dynamic(onnx.load(products), path, ["Gather"])
-    products.unlink()
+    _embeddings(quantiser.model.model, path)
 
 
-def _dynamic(model: Any, path: Path, operations: list[str], excluded: list[str] | None = None) -> None:
-    """A scale for each output, not one a matrix: tau-b with fp32 .91 instead of .84, at four fifths of the speed.
-
-    With Gather the embeddings too: 22 MB instead of 56 for a MiniLM at the same agreement. All eight bits, as
-    processors with VNNI add them without overflow.
-    """
+def _embeddings(model: Any, path: Path) -> None:
+    """Quantise a scale an embedding and write the graph: 22 MB instead of 56 for a MiniLM at the same agreement."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(
-        model, path, op_types_to_quantize=operations, nodes_to_exclude=excluded or [], per_channel=True,
-        weight_type=QuantType.QInt8,
-    )  # fmt: skip
+    quantize_dynamic(model, path, op_types_to_quantize=["Gather"], per_channel=True, weight_type=QuantType.QInt8)
 
 
 @contextlib.contextmanager
@@ -111,11 +91,5 @@ NOT_FASTER = {
 }
 """What is told of schemes that save memory and no time."""
 
-SCHEMES: dict[str, Write] = {
-    "a scale a channel": _channels,
-    "smoothed, a scale a channel, projections down in fp32": _smoothed_channels,
-    _IN_BLOCKS: _blocks,
-}
-"""Ways to quantise, the fastest first; the first that passes the gate is taken. On a Xeon with VNNI they take
-.48, .6 and 1.2 times the fp32 graph's time. By the first the quickstart's encoder has a tau-b of .91; its decoder has
-.42, .93 and .94 by the three."""
+SCHEMES: dict[str, Write] = {"a scale a token": _tokens, _IN_BLOCKS: _blocks}
+"""Ways to quantise, the fastest first; the first that passes the gate is taken."""

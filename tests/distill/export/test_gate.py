@@ -82,7 +82,7 @@ def test_a_refused_graph_is_not_written_unless_forced(exported, student, real_li
     source = open_source(str(student("encoder")))
     graph = exported("encoder", "onnx") / "onnx" / "model.onnx"
     strict = GateLimits(tau_b=1.0, overlap=1.0, ndcg_loss=0.0)
-    with pytest.raises(ModelError, match="too much and is not written .a scale a channel: Kendall tau-b 0"):
+    with pytest.raises(ModelError, match="too much and is not written .a scale a token: Kendall tau-b 0"):
         export_model(source, ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN, real_lists, strict, graph=graph))
     assert list(tmp_path.iterdir()) == []
     request = ExportRequest("onnx-int8", tmp_path / "out", BUILT_IN, real_lists, strict, force=True, graph=graph)
