@@ -18,6 +18,7 @@ _ROLES = ("user", "human", "assistant", "ai", "bot", "system", "tool")
 # a closed list of names at the start of a line: "Note: ..." inside an answer is text, not somebody's turn
 _LABEL = re.compile(rf"^(?:\*\*)?({'|'.join(_ROLES)})(?::\*\*|\*\*:|:)[ \t]*", re.IGNORECASE | re.MULTILINE)
 _BETWEEN = "\n\n"
+_UNREADABLE = "not JSON that can be read (too deep, or too long a number)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def _messages(text: str) -> Iterator[tuple[str, Any]]:
             raise TeacherError(f"line {error.lineno}: not JSON ({error.msg})") from None
         yield from _message_lines(text)
         return
+    except (ValueError, RecursionError):
+        raise TeacherError(_UNREADABLE) from None
     if isinstance(whole, dict):
         whole = whole.get("messages", [whole])
     if not isinstance(whole, list):
@@ -109,6 +112,8 @@ def _message_lines(text: str) -> Iterator[tuple[str, Any]]:
                 yield f"line {number}", json.loads(line)
             except json.JSONDecodeError as error:
                 raise TeacherError(f"line {number}: not JSON ({error.msg}); one message a line is accepted") from None
+            except (ValueError, RecursionError):
+                raise TeacherError(f"line {number}: {_UNREADABLE}") from None
 
 
 def _checked(place: str, message: Any) -> tuple[str, str]:

@@ -214,6 +214,9 @@ def test_sentences_of_a_history_do_not_cross_its_turns():
         ('{"role": "user", "content": "a"}\n{"content": "b"}', "line 2: role is None; a name such as 'user'"),
         ('{"role": "user", "content": "a"}\n{oops', r"line 2: not JSON .*one message a line"),
         ('[{"role": "user", "content": "a"', "line 1: not JSON"),
+        ("[" * 100_000, "not JSON that can be read .too deep"),
+        ('{"role": "user", "content": "a"}\n' + '{"a":' * 100_000, "line 2: not JSON that can be read .too deep"),
+        (f"[{'1' * 5000}]", "not JSON that can be read .too deep, or too long a number"),
         ('{"messages": "a"}', "messages is a JSON str; a list of messages is accepted"),
     ],
 )
