@@ -19,7 +19,7 @@ from teachers.features import FeatureSettings, judged_lists
 from teachers.fitting import FitReport, RouteHeadSettings, fit_router
 from teachers.head_scores import HeadReader, HeadScores
 from teachers.heads import Head, depth_of
-from teachers.router import Router
+from teachers.router import LEARNED, LIMITS, Router
 
 _FORMAT = 1
 _DESCRIPTION = "routehead.json"
@@ -112,12 +112,15 @@ class RouteHead:
         """Read what `save` wrote, for use with ``reader``.
 
         Raises:
-            TeacherError: the folder holds no router, or one fitted for another model, prompt or state layer.
+            TeacherError: the folder holds no router, or a damaged one, or one fitted for another model, prompt or
+                state layer.
         """
         try:
             content = json.loads((folder / _DESCRIPTION).read_text())
+            if not isinstance(content, dict):
+                raise ValueError(f"{_DESCRIPTION} holds a JSON {type(content).__name__}")
             tensors = load_file(folder / _TENSORS)
-        except (OSError, json.JSONDecodeError, SafetensorError) as error:
+        except (OSError, ValueError, RecursionError, SafetensorError) as error:
             raise TeacherError(f"{folder}: no RouteHead can be read here: {error}") from error
         here = {"model": dict(model), "prompt": reader.prompts.fingerprint, "state_layer": reader.state_layer}
         for name, value in {"format": _FORMAT, **here}.items():
@@ -126,7 +129,15 @@ class RouteHead:
                     f"{folder / _DESCRIPTION}: fitted for {name} {content.get(name)!r}, but {value!r} is in use; "
                     "fit again or use what it was fitted for"
                 )
-        limits: dict[str, Any] = {name: content[name] for name in ("threshold", "min_heads", "max_heads")}
-        learned: dict[str, Any] = {**tensors, **limits}
-        heads = tuple(Head.parse(text) for text in content["heads"])
-        return cls(heads, Router(**learned), FeatureSettings(**content["features"]))
+        path = folder / _DESCRIPTION
+        try:
+            learned: dict[str, Any] = {name: content[name] for name in LIMITS}
+            heads = tuple(Head.parse(text) for text in content["heads"])
+            features = FeatureSettings(**content["features"])
+            path = folder / _TENSORS
+            learned |= {name: tensors[name] for name in LEARNED}
+        except KeyError as error:
+            raise TeacherError(f"{path}: no {error}; fit again") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise TeacherError(f"{path}: heads or features are not as a fit writes them; fit again") from error
+        return cls(heads, Router(**learned), features)

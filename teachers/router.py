@@ -19,6 +19,10 @@ from torch.nn import functional
 from teachers.baselines import listwise_cross_entropy
 from teachers.features import JudgedLists
 
+LEARNED = ("static", "center", "directions", "projection", "embeddings", "bias")
+LIMITS = ("threshold", "min_heads", "max_heads")
+"""What a `Router` is saved as: its tensors, and its numbers."""
+
 
 class RouterSettings(BaseModel):
     """How the router is trained; capacity, epochs and threshold are chosen among the values given, by held-out nDCG."""
@@ -85,12 +89,11 @@ class Router:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything learned, by name."""
-        names = ("static", "center", "directions", "projection", "embeddings", "bias")
-        return {name: getattr(self, name).contiguous() for name in names}
+        return {name: getattr(self, name).contiguous() for name in LEARNED}
 
     def limits(self) -> dict[str, Any]:
         """The thresholds by name."""
-        return {"threshold": self.threshold, "min_heads": self.min_heads, "max_heads": self.max_heads}
+        return {name: getattr(self, name) for name in LIMITS}
 
     def _open(self, gates: Tensor) -> Tensor:
         place = gates.argsort(dim=1, descending=True, stable=True).argsort(dim=1)

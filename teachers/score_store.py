@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,15 @@ class HeadScoreStore:
             for key, entry in scores.items()
             for name in _TENSORS
         }
-        part = self.folder / f"{next(iter(scores))[:16]}.safetensors"
-        beside = part.with_suffix(".tmp")
-        # not save_file, which lets nobody but its owner read the file (safetensors 0.8)
-        beside.write_bytes(save(tensors))
-        beside.replace(part)
+        # named by all of its lists: another process's part with some of them must not take this one's place
+        part = self.folder / f"{hashlib.sha256(''.join(scores).encode()).hexdigest()[:16]}.safetensors"
+        beside = part.with_suffix(f".{secrets.token_hex(4)}.tmp")
+        try:
+            # not save_file, which lets nobody but its owner read the file (safetensors 0.8)
+            beside.write_bytes(save(tensors))
+            beside.replace(part)
+        finally:
+            beside.unlink(missing_ok=True)
         self._part_of.update(dict.fromkeys(scores, part))
 
     def _index(self, part: Path) -> None:

@@ -3,9 +3,11 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from teachers.baselines import AllHeads, WeightedHeads, select_features
 from teachers.errors import TeacherError
@@ -146,6 +148,41 @@ def test_a_folder_without_a_router_is_refused(reader, tmp_path):
         RouteHead.load(tmp_path, reader, MODEL)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.pop("threshold"), r"routehead\.json: no 'threshold'; fit again"),
+        (lambda content: content.pop("features"), r"routehead\.json: no 'features'; fit again"),
+        (lambda content: content.update(heads=["5-1"]), "heads or features are not as a fit writes them"),
+        (lambda content: content.update(heads=7), "heads or features are not as a fit writes them"),
+        (lambda content: content.update(features={"mass": "heavy"}), "heads or features are not as a fit writes them"),
+    ],
+)
+def test_a_damaged_description_of_a_router_is_named(reader, fitted, tmp_path, change, message):
+    routehead, report, _ = fitted
+    routehead.save(tmp_path, reader, MODEL, report)
+    content = json.loads((tmp_path / "routehead.json").read_text())
+    change(content)
+    (tmp_path / "routehead.json").write_text(json.dumps(content))
+    with pytest.raises(TeacherError, match=message):
+        RouteHead.load(tmp_path, reader, MODEL)
+
+
+def test_what_else_a_damaged_router_lacks_is_named(reader, fitted, tmp_path):
+    routehead, report, _ = fitted
+    routehead.save(tmp_path, reader, MODEL, report)
+    tensors = {name: tensor for name, tensor in routehead.router.tensors().items() if name != "bias"}
+    (tmp_path / "routehead.safetensors").write_bytes(save(tensors))
+    with pytest.raises(TeacherError, match=r"routehead\.safetensors: no 'bias'; fit again"):
+        RouteHead.load(tmp_path, reader, MODEL)
+    (tmp_path / "routehead.json").write_text("[1]")
+    with pytest.raises(TeacherError, match=r"no RouteHead can be read here: routehead\.json holds a JSON list"):
+        RouteHead.load(tmp_path, reader, MODEL)
+    (tmp_path / "routehead.json").write_text("[" * 100_000)
+    with pytest.raises(TeacherError, match="no RouteHead can be read here"):
+        RouteHead.load(tmp_path, reader, MODEL)
+
+
 def test_the_description_follows_what_was_learned(reader, fitted):
     routehead = fitted[0]
     changed = replace(routehead, router=replace(routehead.router, bias=routehead.router.bias + 1))
@@ -170,6 +207,55 @@ def test_scores_of_another_model_are_not_found_and_not_lost(reader, lists, tmp_p
     assert parts < set(tmp_path.iterdir())
     first = HeadScoreStore(tmp_path, MODEL)
     assert all(first.key(reader, *entry) in first for entry in lists)
+
+
+def test_two_processes_on_one_folder_keep_each_others_scores(reader, lists, tmp_path):
+    first, second = HeadScoreStore(tmp_path, MODEL), HeadScoreStore(tmp_path, MODEL)
+    one, other = (first.key(reader, *entry) for entry in lists[:2])
+    scores = dict(zip((one, other), reader.read_many(lists[:2]), strict=True))
+    first.put(scores)
+    second.put({one: scores[one]})
+    for store in (first, HeadScoreStore(tmp_path, MODEL)):
+        assert store.get(other).real.equal(scores[other].real)
+
+
+def test_two_processes_can_write_one_part_at_a_time(reader, lists, tmp_path, monkeypatch):
+    first, second = HeadScoreStore(tmp_path, MODEL), HeadScoreStore(tmp_path, MODEL)
+    key, replace = first.key(reader, *lists[0]), Path.replace
+    scores = {key: reader.read(*lists[0])}
+
+    def second_comes_between(path, target):
+        monkeypatch.setattr(Path, "replace", replace)
+        second.put(scores)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", second_comes_between)
+    first.put(scores)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+    assert first.get(key).real.equal(scores[key].real)
+
+
+def test_a_part_that_could_not_be_written_leaves_nothing_behind(reader, lists, tmp_path, monkeypatch):
+    store = HeadScoreStore(tmp_path, MODEL)
+
+    def full(path, target):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        store.put({store.key(reader, *lists[0]): reader.read(*lists[0])})
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_named_by_their_first_list_are_still_read(reader, lists, tmp_path):
+    """So they were named once; a folder of scores outlives the program that wrote it."""
+    expected = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path, MODEL))]
+    store = HeadScoreStore(tmp_path, MODEL)
+    (part,) = tmp_path.iterdir()
+    old = part.rename(tmp_path / f"{store.key(reader, *lists[0])[:16]}.safetensors")
+    again = [scores.real for scores in read_lists(reader, lists, HeadScoreStore(tmp_path, MODEL))]
+    assert all(torch.equal(a, b) for a, b in zip(expected, again, strict=True))
+    assert list(tmp_path.iterdir()) == [old]
 
 
 def test_an_interruption_keeps_the_scores_read_so_far(reader, lists, tmp_path):
