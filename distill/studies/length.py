@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAME = "length"
 _QUESTION = "Do heads found on short lists rank long ones, and does a document's place in the prompt decide its rank?"
 _HOW = ("equal weights", "learned weights")
+_ONE_ORDER = "one order only: too few lists, none asked for, or a prompt that keeps the order given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def length(
         settings: which heads.
         sizes: documents of the lists; a collection's longer lists are those it has.
         read_lists: questions of each collection whose lists of every size are read.
-        order_lists: of those, lists that are read in a second order.
+        order_lists: of those, lists that are read in a second order; fewer where too few would be left.
         on_progress: told how many lists of a step are read.
     """
     found = {
@@ -90,12 +91,15 @@ def _found(
     drawn = sorted(random.Random(settings.seed).sample(range(len(lists)), min(read_lists, len(lists))))
     longest = max(len(documents) for _, documents in lists)
     kept = sorted({min(size, longest) for size in sizes})
-    by_size = {size: _of_size(material, number, drawn, size, on_progress) for size in kept}
     whole = entry.lists()
     places = [relevant_place(q, docs, gains, prompt) for (q, docs), gains in zip(lists, entry.gains, strict=True)]
     single = [at for at, place in enumerate(places) if place is not None]
+    # before any list is read: it refuses fewer lists than folds
     quality = held_out_quality(whole, settings)[single]
-    orders, again = {}, drawn[:order_lists] if prompt.order == "seeded" else []
+    by_size = {size: _of_size(material, number, drawn, size, on_progress) for size in kept}
+    # as many as the folds are left to find heads on; a single list would have no interval
+    spare = min(order_lists, len(lists) - settings.folds) if prompt.order == "seeded" else 0
+    orders, again = {}, drawn[:spare] if spare > 1 else []
     if again:
         second = _second_order(material, number, again, on_progress)
         rest = whole.take([at for at in range(len(lists)) if at not in set(again)])
@@ -179,6 +183,8 @@ def _by_place(found: Mapping[str, _Found]) -> StudyTable:
 def _orders(found: Mapping[str, _Found]) -> StudyTable:
     rows: list[tuple[Cell, ...]] = []
     for name, entry in found.items():
+        if not entry.orders:
+            rows.append((name, 0, "", _ONE_ORDER, *[None] * 5))
         for what, quality in entry.orders.items():
             for column, how in enumerate(_HOW):
                 first = entry.orders["one order"][:, column].tolist()

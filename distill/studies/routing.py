@@ -72,7 +72,8 @@ def routing(material: StudyMaterial, settings: RoutingSettings, on_progress: Adv
         "gains_of_all": {name: {"n": gain[0], **asdict(gain[1])} for name, gain in whole.items()},
         "fitted_gates": gates,
     }  # fmt: skip
-    shown = origin if len(material.collections) > 1 else kinds[origin[0], "question word"]
+    # of one collection the last kind that tells its queries apart: the question word, where it does
+    shown = origin if len(material.collections) > 1 else next(reversed(kinds.values()), origin)
     return StudyResult(
         NAME, _QUESTION, _answer(tests, whole), tables, facts,
         lambda figure: _draw(figure, pool, labels, everything.states, shown, width),
@@ -187,6 +188,8 @@ def _answer(tests: Mapping[tuple[str, str], KindTest], whole: Mapping[str, tuple
     sentences = [
         f"The searched sets differ between kinds of queries in {likely} of {len(tests)} tests at p < {_LIKELY}: "
         f"{'; '.join(told)}."
+        if told
+        else "No kind of query is tested: all queries are of one."
     ]
     for name, (n, gain) in whole.items():
         ends = gain.interval

@@ -1,8 +1,10 @@
 """`distill teacher study` over stored head scores, on two small collections and a random decoder."""
 
 import json
+import re
 import shutil
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -70,6 +72,50 @@ def test_layers_beyond_the_teachers_depth_are_read_on_request(distill, studied, 
         assert content["facts"]["layers"] == 2
     (found,) = content["facts"]["found"].values()
     assert found["deeper"]["n"] == 5 and len(found["deeper"]["best"]) == 4
+
+
+@pytest.mark.parametrize(("folds", "twice"), [(2, 4), (5, 0)])
+def test_heads_for_two_orders_are_found_on_lists_that_are_left(distill, studied, tmp_path, folds, twice):
+    """Six lists, and all 25 that are read in a second order by default: as many as the folds stay behind."""
+    code, _, error = distill("teacher", "study", "length", studied[0], *studied[1:5], *studied[9:], "--split", "dev",
+                             "--size", 3, "--folds", folds, "--out", tmp_path)  # fmt: skip
+    assert code == 0, error
+    content = json.loads((tmp_path / "length.json").read_text())
+    (entry,) = content["facts"]["collections"].values()
+    assert entry["lists"] == 6
+    (found,) = content["facts"]["found"].values()
+    assert {orders["n"] for orders in found["orders"].values()} == ({twice} if twice else set())
+    rows = content["tables"][2]["rows"]
+    assert {row[1] for row in rows} == {twice}
+    assert rows[0][3].startswith("one order" if twice else "one order only: too few lists")
+
+
+@pytest.mark.parametrize(
+    ("query", "tested", "said"),
+    [
+        (lambda n: " ".join(["who", *["is"] * (n % 5)]), ["number of words"], "in 0 of 1 tests|in 1 of 1 tests"),
+        (lambda n: "who is", [], "No kind of query is tested"),
+    ],
+)
+def test_queries_of_a_single_kind_are_studied_without_it(studied, tmp_path, query, tested, said):
+    from distill.studies.material import StudySource, open_material
+    from distill.studies.routing import routing
+    from distill.studies.study import write_study
+    from teachers.studies.routing import RoutingSettings
+
+    def unseen(done, total, **_):
+        pass
+
+    source = StudySource(studied[0], studied[2], studied[4])
+    material = open_material([source], None, 6, None, unseen)
+    (entry,) = material.collections
+    queries = {query_id: query(n) for n, query_id in enumerate(entry.candidates)}
+    entry = replace(entry, collection=replace(entry.collection, queries=queries))
+    settings = RoutingSettings(folds=2, permutations=19, epochs=1)
+    found = routing(replace(material, collections=[entry]), settings, unseen)
+    assert [test["kind"] for test in found.facts["tests"]] == tested
+    assert re.search(said, found.answer[0])
+    assert all(path.stat().st_size for path in write_study(found, tmp_path))
 
 
 def test_texts_and_names_reach_no_page_unescaped(made):
