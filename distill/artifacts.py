@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from distill.collections.files import replace_folder
+
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 # 4 MiB of a file: no changed stretch longer than a 255th of it is missed, and a fine-tuned model has many such
@@ -94,9 +96,7 @@ def stage_folder(folder: Path, expected: str, keep: bool = False) -> Iterator[tu
     }
     note.unlink()
     (partial / MANIFEST).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
+    replace_folder(folder, partial)
 
 
 def file_stamps(path: Path) -> list[str]:

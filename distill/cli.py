@@ -28,7 +28,7 @@ from distill.commands.report import report
 from distill.commands.run import run
 from distill.commands.terms import terms
 from distill.commands.train import app as train
-from distill.errors import ModelError, RecipeError
+from distill.errors import ModelError, RecipeError, first_line
 from distill.missing_packages import install_advice
 from labeling import LabelingError
 from students import StudentError
@@ -94,7 +94,7 @@ def main() -> None:
         # libraries that write files have errors of their own for a full disk, with the system's words in them
         if not any(words in str(error) for words in _FULL):
             raise
-        _stop(errors, f"{str(error).splitlines()[0]}; {_MAKE_ROOM}")
+        _stop(errors, f"{first_line(error)}; {_MAKE_ROOM}")
 
 
 def _stop(errors: Console, message: str) -> NoReturn:

@@ -39,3 +39,8 @@ class RecipeError(ValueError):
 
 class ModelError(ValueError):
     """A model that cannot be found, loaded or exported."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of a library says, without a full stop; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.artifacts import content_hash
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,7 @@ class ModelReference:
         try:
             return hub_folder(self.location, self.revision)
         except (OSError, ValueError) as error:
-            raise ModelError(f"model {self.text!r}: {_first_line(error)}") from error
+            raise ModelError(f"model {self.text!r}: {first_line(error)}") from error
 
     @classmethod
     def parse(cls, text: str) -> ModelReference:
@@ -166,7 +166,7 @@ def _from_pretrained(loader: Any, reference: ModelReference, trust_remote_code: 
     try:
         return loader.from_pretrained(reference.location, trust_remote_code=trust_remote_code, **options)
     except (OSError, ValueError) as error:
-        raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
+        raise ModelError(f"model {reference.text!r}: {first_line(error)}") from error
 
 
 def _options(reference: ModelReference) -> dict[str, Any]:
@@ -206,12 +206,12 @@ def load_causal_model(
             reference.location, dtype=dtype, trust_remote_code=trust_remote_code, **options
         )
     except (OSError, ValueError) as error:
-        raise ModelError(f"model {reference.text!r}: {_first_line(error)}") from error
+        raise ModelError(f"model {reference.text!r}: {first_line(error)}") from error
     except RuntimeError as error:
         # torch's own, of a device that the machine does not have; without a map there is no such device
         if device_map is None:
             raise
-        raise ModelError(f"model {reference.text!r}: device_map {device_map}: {_first_line(error)}") from error
+        raise ModelError(f"model {reference.text!r}: device_map {device_map}: {first_line(error)}") from error
     if device_map is not None:
         _check_names(reference, device_map, model)
         # its layers lie where the map says; `to` would gather them on one device
@@ -284,7 +284,3 @@ def told_licence(reference: ModelReference) -> str | None:
     field = GGUFReader(Path(reference.location) / reference.gguf_file).fields.get("general.license")
     value = None if field is None else field.contents()
     return value if isinstance(value, str) and value.strip() else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

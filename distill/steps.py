@@ -166,6 +166,10 @@ def rank_first(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     """Rank every query of the plan by BM25, or take the user's run."""
     section, collection = run.recipe.first_stage, run.collection
     ranked = rank_queries(run, run.plan.all())
+    for role, queries in (("to label", run.plan.label), ("to measure on", run.plan.test)):
+        if queries and not any(query_id in ranked for query_id in queries):
+            none = f"none of the {len(queries)} queries {role} has candidates, such as {queries[0]!r}"
+            raise DataError(f"{section.run or 'BM25'}: {none}")
     write_run(ranked, folder / RUN, tag=run.recipe.tag)
     if run.recipe.held_out is not None:
         return {"queries": len(ranked), "summary": f"{len(ranked)} queries; without judgments recall is not known"}

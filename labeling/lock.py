@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from labeling import LabelingError
 
 LOCK_FILE = "lock"
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -30,6 +33,9 @@ def exclusive(folder: Path) -> Iterator[None]:
             raise LabelingError(
                 f"{folder}: a label job is at work here ({holder}); wait for its end or take another folder"
             ) from None
+        except OSError as error:
+            # some network file systems lock nothing; a single job is as well off without
+            logger.warning("%s cannot be locked (%s): see to it that no second job works here", folder, error.strerror)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

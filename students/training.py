@@ -5,7 +5,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -272,12 +272,11 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
     out = request.out
     if out.exists():
         raise FileExistsError(f"{out} exists; a student is written to a new folder")
-    lists = used_columns(request.dataset).to_dict()
     identity = json.dumps(
         {
             "start": [request.start, request.origin.version],
             "settings": request.settings.model_dump(mode="json"),
-            "lists": _content_hash(lists),
+            "lists": _content_hash(used_columns(request.dataset)),
             "dev": _content_hash(request.dev),
         },
         indent=1,
@@ -297,8 +296,12 @@ def checkpoint_folder(request: TrainingRequest) -> Path:
     return folder
 
 
-def _content_hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+def _content_hash(rows: Iterable[Any]) -> str:
+    """One row after the other, as a data set need not fit into memory."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _last_whole_checkpoint(folder: Path) -> Path | None:

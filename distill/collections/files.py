@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
+import secrets
 import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,10 +60,8 @@ def refuse_existing(path: Path, overwrite: bool | None) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``, which takes its place only when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    beside.chmod(0o644)
+    beside = _beside(path)
+    beside.touch(exist_ok=False)
     try:
         yield beside
         beside.replace(path)
@@ -76,12 +73,24 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``folder``, which takes its place, with all it held, when the block ends well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    beside.chmod(0o755)
+    beside = _beside(folder)
+    beside.mkdir()
     try:
         yield beside
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
+        replace_folder(folder, beside)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def replace_folder(folder: Path, new: Path) -> None:
+    """Put ``new`` in the place of ``folder``; at no moment is neither of them there."""
+    old = _beside(folder)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside ``path``; unlike tempfile's, what is made there may be read by whom the umask lets."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -127,7 +127,8 @@ def read_click_log(
     lines = 0
     for batch in read_log_file(path, list(names.values())):
         parts.append(_summed(_checked(batch, names)))
-        if sum(map(len, parts)) > _PENDING:
+        # what has been summed already is summed again only when as much has come behind it
+        if sum(map(len, parts[1:])) > max(_PENDING, len(parts[0])):
             parts = [_summed(pa.concat_tables(parts))]
         lines += len(batch.lines)
         on_lines(lines)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.export.model_folder import ACTIVATIONS, CARD, GRAPH, TOKENIZER, WEIGHTS, WEIGHTS_INDEX, ModelFolder
 from distill.export.parity import PARITY, read_parity
 from distill.export.plain_files import card_entries
@@ -66,7 +66,7 @@ def _fast_tokenizer(folder: ModelFolder) -> Problem | None:
     try:
         Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises no class of its own
-        return Problem(f"tokenizer.json: {str(error).strip().splitlines()[0]}")
+        return Problem(f"tokenizer.json: {first_line(error)}")
     return None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.export.model_folder import reads_token_types
 from distill.export.servers import GRAPH_LIMIT
 
@@ -84,7 +84,7 @@ def write_graph(model: Any, path: Path) -> float:
             )  # fmt: skip
     except Exception as error:  # the exporter's errors have no class in common
         path.unlink(missing_ok=True)
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{family}: torch cannot export this family to ONNX ({reason}); use --target hf") from error
     finally:
         model.set_attn_implementation(attention)

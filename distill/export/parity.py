@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.export.model_folder import ACTIVATIONS, IDENTITY, SIGMOID, ModelFolder
 from distill.export.pairs import Pair
 
@@ -98,7 +98,7 @@ def _compare(
     try:
         scores, meaning = load(path, pairs)
     except Exception as error:  # a loader may fail in any way of its libraries'; that is a finding, not a fault here
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = first_line(error)
         return LoaderParity(name, len(pairs), math.inf, math.nan, False, "", problem)
     differences = [abs(found - wanted) for found, wanted in zip(scores, expected, strict=True)]
     largest = max(differences) if all(map(math.isfinite, differences)) else math.inf

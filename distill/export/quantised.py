@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.export.smoothing import Peaks, smooth
 from distill.export.token_scales import scale_tokens
 
@@ -35,7 +35,7 @@ def write_int8(graph: Path, path: Path, scheme: str, peaks: Peaks) -> None:
             SCHEMES[scheme](model, path, peaks)
     except Exception as error:  # its errors have no class in common
         path.unlink(missing_ok=True)
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{graph}: onnxruntime cannot quantise this graph ({reason}); use --target onnx") from error
 
 

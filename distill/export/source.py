@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.export.model_folder import (
     ACTIVATIONS,
     IDENTITY,
@@ -96,7 +96,7 @@ def local_folder(name: str) -> Path:
     try:
         return Path(hub_folder(hub_id, revision))
     except (OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{name}: no such folder, and not to be had from the model hub: {reason}") from None
 
 
@@ -161,7 +161,7 @@ def _load(folder: ModelFolder, name: str) -> tuple[Any, Any]:
         )
         tokenizer: Any = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(f"{name}: transformers cannot load it: {reason}") from None
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])

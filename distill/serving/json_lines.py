@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill.collections.collection import DataError
+from distill.errors import first_line
 from distill.serving.ranking import Ranking, probability
 from labeling.texts import well_formed
 
@@ -65,7 +66,7 @@ def read_requests(lines: Iterable[bytes]) -> Iterator[RankRequest | BadLine]:
         except json.JSONDecodeError as error:
             yield BadLine(number, f"not JSON ({error.msg}); {ACCEPTED}")
         except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
-            yield BadLine(number, f"not JSON that can be read ({str(error).splitlines()[0]})")
+            yield BadLine(number, f"not JSON that can be read ({first_line(error)})")
 
 
 def answer(request: RankRequest, ranking: Ranking, top_n: int | None, as_probability: bool = False) -> dict[str, Any]:

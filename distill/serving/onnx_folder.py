@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from tokenizers import Tokenizer
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.serving.graph_file import GRAPH
 from students.passages import CONFIG_KEY, PassageSettings
 
@@ -84,7 +84,7 @@ def _json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(f"{path}: missing; {_AGAIN}") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({_first_line(error)}); {_AGAIN}") from None
+        raise ModelError(f"{path}: cannot be read ({first_line(error)}); {_AGAIN}") from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: not a JSON object; {_AGAIN}")
     return content
@@ -96,7 +96,7 @@ def _tokenizer(path: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises no class of its own
-        raise ModelError(f"{path}: not a tokenizer ({_first_line(error)}); {_AGAIN}") from None
+        raise ModelError(f"{path}: not a tokenizer ({first_line(error)}); {_AGAIN}") from None
 
 
 def _cut_pairs(tokenizer: Tokenizer, settings: Mapping[str, Any], config: Mapping[str, Any]) -> None:
@@ -130,10 +130,6 @@ def _passages(path: Path, config: Mapping[str, Any]) -> PassageSettings | None:
         problem = error.errors()[0]
         place = ".".join(map(str, (CONFIG_KEY, *problem["loc"])))
         raise ModelError(f"{path}: {place}: {problem['msg']}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 _AGAIN = "export the folder again with `distill export MODEL --target onnx --out FOLDER`"

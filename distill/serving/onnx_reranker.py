@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.serving.onnx_folder import OnnxFolder, read_onnx_folder
 from distill.serving.threads import default_threads
 from students.batching import token_batches
@@ -128,7 +128,7 @@ def open_graph(folder: OnnxFolder, threads: int) -> onnxruntime.InferenceSession
     try:
         session = onnxruntime.InferenceSession(str(folder.graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's errors have no class in common
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"{folder.graph}: ONNX Runtime cannot open this graph ({reason}); "
             "write it again with `distill export MODEL --target onnx --out FOLDER`"

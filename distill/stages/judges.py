@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.models import (
     ModelReference,
     causal_model_without_weights,
@@ -50,7 +50,7 @@ class CrossEncoderScorer:
         try:
             self._model = CrossEncoder(reference.fetched(), activation_fn=Identity())
         except (OSError, ValueError) as error:
-            raise ModelError(f"model {reference.text!r}: {str(error).strip().splitlines()[0]}") from error
+            raise ModelError(f"model {reference.text!r}: {first_line(error)}") from error
         if self._model.num_labels != 1:
             raise ModelError(f"model {reference.text!r} gives {self._model.num_labels} scores a pair; one is needed")
 
@@ -79,7 +79,7 @@ class BiEncoderScorer:
         try:
             self._model = BiEncoder(reference.fetched())
         except (OSError, ValueError) as error:
-            raise ModelError(f"model {reference.text!r}: {str(error).strip().splitlines()[0]}") from error
+            raise ModelError(f"model {reference.text!r}: {first_line(error)}") from error
 
     def score(self, query: str, documents: Sequence[str]) -> list[float]:
         """The cosine of each document and the query, in the order given."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from distill.collections.collection import Collection, Run
-from distill.errors import ModelError
+from distill.errors import ModelError, first_line
 from distill.models import ModelReference, load_config
 from distill.progress import Advance
 from distill.serving.graph_file import GRAPH, holds_graph_alone
@@ -125,7 +125,7 @@ def check_device(device: str | None) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = first_line(error)
         raise ModelError(f"--device {device!r}: {reason}; cpu is accepted, and any accelerator that is here") from None
 
 
@@ -171,4 +171,4 @@ def _torch_ranker(found: RankerReference, device: str | None) -> Ranker:
 
         return BiEncoder(reference.fetched(), device, found.dtype)
     except (OSError, ValueError) as error:
-        raise ModelError(f"model {found.model!r}: {str(error).strip().splitlines()[0]}") from error
+        raise ModelError(f"model {found.model!r}: {first_line(error)}") from error

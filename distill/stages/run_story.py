@@ -15,7 +15,7 @@ from distill.recipe import Recipe
 from distill.report.training_curves import CURVES
 from distill.stages.comparison import beside_teacher_labels, dossier_of
 from distill.stages.finished_run import FinishedRun
-from distill.stages.teacher import STATIC_WEIGHTS
+from distill.stages.teacher import STATIC_WEIGHTS, fitted_on
 from distill.steps import LISTS
 from distill.student_steps import warm_name
 from labeling.formats import labels_run
@@ -126,10 +126,10 @@ def _stages(recipe: Recipe) -> list[str]:
 
 
 def _learned_weights(teacher: Path) -> dict[Head, float]:
-    file = teacher / STATIC_WEIGHTS
-    if not file.is_file():
+    """None of an adopted teacher, whose folder may hold those of a fit before it."""
+    if not (teacher / STATIC_WEIGHTS).is_file() or not fitted_on(teacher):
         return {}
-    found = WeightedHeads.load(file)
+    found = WeightedHeads.load(teacher / STATIC_WEIGHTS)
     return dict(zip(found.heads, found.head_weights, strict=True))
 
 

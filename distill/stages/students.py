@@ -75,8 +75,9 @@ def _train_decoder(
     if reference.gguf_file is None:
         return train_decoder(reference.fetched(), lists, dev, settings, out, report, origin)
     # peft and the trainer want plain weights: unpack the file once, only as many layers as are kept
-    plain = out.with_name(f"{out.name}.start")
-    save_first_layers(reference, section.layers, plain)
-    finished = train_decoder(str(plain), lists, dev, settings, out, report, origin)
-    shutil.rmtree(plain)
-    return finished
+    plain = out.with_name(f".{out.name}.start")
+    try:
+        save_first_layers(reference, section.layers, plain)
+        return train_decoder(str(plain), lists, dev, settings, out, report, origin)
+    finally:
+        shutil.rmtree(plain, ignore_errors=True)

@@ -302,6 +302,7 @@ def _write_settings(section: TeacherSection, fitted: list[str], folder: Path) ->
 def _read(folder: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        _ = content["settings"], content["fitted_on"]
+    except (OSError, ValueError, KeyError, TypeError):
         raise TeacherError(f"{folder}: no fitted teacher here (no readable {_SETTINGS}); fit one first") from None
     return content

@@ -336,3 +336,24 @@ def test_a_run_that_lacks_queries_is_told_by_their_number(recipe_file, finished,
     ranked = steps.rank_queries(opened, opened.plan.all())
     assert not ranked.keys() & set(lost)
     assert f"mine.run: 5 of {len(opened.plan.all())} queries have no candidates here, such as 'q" in caplog.text
+
+
+def test_a_run_without_candidates_for_any_query_to_measure_on_is_refused_before_anything_is_trained(
+    recipe_file, finished, tmp_path
+):
+    run = tmp_path / "mine.run"
+    lines = (finished / "first_stage" / "first_stage.run").read_text().splitlines()
+    run.write_text("".join(f"{line}\n" for line in lines))
+    opened = RecipeRun(load_recipe(str(recipe_file), [f"first_stage.run={run}"]), finished)
+    run.write_text("".join(f"{line}\n" for line in lines if line.split()[0] not in opened.plan.test))
+    with pytest.raises(DataError, match=r"mine\.run: none of the \d+ queries to measure on has candidates, such as 'q"):
+        steps.rank_first(opened, tmp_path, lambda done, total: None)
+
+
+def test_heads_of_a_fit_that_an_adopted_teacher_took_the_place_of_are_not_told(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    assert tell(open_finished(folder)).heads
+    settings = folder / "teacher" / "teacher.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "fitted_on": []}))
+    assert tell(open_finished(folder)).heads == {}

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -36,3 +38,13 @@ def test_a_killed_holder_holds_no_longer(tmp_path):
         holder.communicate()
     with exclusive(tmp_path):
         pass
+
+
+def test_where_nothing_can_be_locked_a_job_works_all_the_same(tmp_path, monkeypatch, caplog):
+    def refuse(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with exclusive(tmp_path):
+        assert (tmp_path / "lock").read_text().startswith(f"process {os.getpid()} on ")
+    assert "cannot be locked (No locks available)" in caplog.text

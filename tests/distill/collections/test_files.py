@@ -1,6 +1,8 @@
 """Reading with line numbers, and writing whole or not at all."""
 
 import gzip
+import os
+import shutil
 
 import pytest
 
@@ -81,3 +83,28 @@ def test_what_exists_is_refused_unless_overwrite(tmp_path):
     refuse_existing(tmp_path, overwrite=True)
     with pytest.raises(DataError, match="exists already; choose another place, or pass --overwrite"):
         refuse_existing(tmp_path, overwrite=False)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_what_is_written_whole_may_be_read_by_whom_the_umask_lets(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        with whole_file(tmp_path / "a.txt") as beside:
+            beside.write_text("new")
+        with whole_folder(tmp_path / "f") as beside:
+            (beside / "b.txt").write_text("new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_an_old_folder_is_removed_only_when_the_new_one_stands(tmp_path, monkeypatch):
+    folder = tmp_path / "f"
+    folder.mkdir()
+    (folder / "old.txt").write_text("hours of work")
+    stood = []
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **_: stood.append((folder / "new.txt").exists()))
+    with whole_folder(folder) as beside:
+        (beside / "new.txt").write_text("new")
+    assert stood and all(stood)

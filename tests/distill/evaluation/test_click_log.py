@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from distill.collections.collection import DataError
+from distill.evaluation import click_log
 from distill.evaluation.click_log import ClickLogColumns, read_click_log
 from labeling import LabelingError
+from labeling.tail import log_files
 
 ROWS = [("q2", "d1", 1, 1), ("q1", "d<script>", 2, 0), ("q1", "d1", 1, 1), ("q1", "d1", 1, 0), ("q1", "\u202ed", 2, 1)]
 SUMS = [("q1", "d1", 1, 2, 1), ("q1", "d<script>", 2, 1, 0), ("q1", "\u202ed", 2, 1, 1), ("q2", "d1", 1, 1, 1)]
@@ -90,6 +92,17 @@ def test_many_lines_in_several_batches(tmp_path):
     assert entries(log) == [("q1", "a", 1, 90_000, 90_000), ("q1", "b", 2, 90_000, 0), ("q2", "a", 1, 90_000, 0)]
     assert len(told) > 1
     assert told[-1] == log.lines == 270_000
+
+
+def test_entries_that_stay_distinct_are_not_summed_again_at_every_batch(tmp_path, monkeypatch):
+    summed = []
+    real = click_log._summed
+    monkeypatch.setattr(click_log, "_summed", lambda table: summed.append(len(table)) or real(table))
+    monkeypatch.setattr(click_log, "_PENDING", 1_000)
+    monkeypatch.setattr(log_files, "_BATCH_LINES", 1_000)
+    rows = [(f"q{number}", "d", 1, number % 2) for number in range(40_000)]
+    assert len(read_click_log(write(tmp_path / "a.csv", rows), COLUMNS).query_ids) == 40_000
+    assert len(summed) > 40 and sum(summed) <= 5 * 40_000
 
 
 @pytest.mark.parametrize(
