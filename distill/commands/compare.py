@@ -211,8 +211,12 @@ def _milliseconds(path: Path, names: list[str]) -> dict[str, float]:
     if not timed:
         models = ", ".join(sorted({figure.model for figure in report.figures}))
         raise DataError(f"{path}: times of {models}, none of which is called like a run: {', '.join(names)}")
-    longest = max(figure.documents for figure in report.figures)
-    medians = {name: report.figure(name, longest).milliseconds(50) for name in timed}
+    lengths = {name: {figure.documents for figure in report.figures if figure.model == name} for name in timed}
+    shared = set.intersection(*lengths.values())
+    if not shared:
+        each = "; ".join(f"{name} {', '.join(map(str, sorted(found)))}" for name, found in lengths.items())
+        raise DataError(f"{path}: no length of list that all of the runs were timed on: {each} documents")
+    medians = {name: report.figure(name, max(shared)).milliseconds(50) for name in timed}
     return {name: median for name, median in medians.items() if median is not None}
 
 

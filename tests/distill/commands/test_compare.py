@@ -91,24 +91,43 @@ def test_a_path_may_hold_the_sign_that_ends_a_name(folder):
     assert list(means) == ["k=5", "better", "b"] and means["k=5"] == means["b"]
 
 
-def test_times_are_those_of_the_longest_lists(folder):
+def write_times(path, lengths):
+    """What `distill latency` would write: a document takes 2 ms at the median, with each model."""
     figures = [
         {
             "model": model,
             "documents": documents,
-            "seconds": [documents * s for s in seconds],
+            "seconds": [documents * s for s in (0.001, 0.002, 0.009)],
             "tokens": 9.0,
             "filled": 0,
         }
-        for model, seconds in (("new", [0.001, 0.002, 0.009]), ("unknown", [1.0]))
-        for documents in (10, 50)
+        for model, each in lengths.items()
+        for documents in each
     ]
-    (folder / "times.json").write_text(json.dumps({"figures": figures, "memory": {}, "machine": {}}))
+    path.write_text(json.dumps({"figures": figures, "memory": {}, "machine": {}}))
+
+
+def test_times_are_those_of_the_longest_lists(folder):
+    write_times(folder / "times.json", {"new": [10, 50], "unknown": [10, 50]})
     run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--latency", "times.json")
     facts = json.loads((folder / "report/comparison.json").read_text())["facts"]
     assert facts["new"]["milliseconds"] == pytest.approx(100) and facts["old"]["milliseconds"] is None
     with pytest.raises(DataError, match="times of new, unknown, none of which is called like a run: a, b"):
         run("a=old.run", "b=new.run", "--qrels", "qrels", "--out", "other", "--latency", "times.json")
+
+
+def test_times_are_those_of_the_longest_lists_that_all_timed_runs_share(folder):
+    # 100 documents are those of a model that is no run here, 50 of one run alone
+    write_times(folder / "times.json", {"old": [10, 20], "new": [10, 20, 50], "unknown": [100]})
+    run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--latency", "times.json")
+    facts = json.loads((folder / "report/comparison.json").read_text())["facts"]
+    assert facts["old"]["milliseconds"] == facts["new"]["milliseconds"] == pytest.approx(40)
+
+
+def test_times_that_share_no_length_are_refused(folder):
+    write_times(folder / "times.json", {"old": [10, 20], "new": [50]})
+    with pytest.raises(DataError, match="times.json: no length .* timed on: new 50; old 10, 20 documents"):
+        run("old.run", "new.run", "--qrels", "qrels", "--out", "report", "--latency", "times.json")
 
 
 def test_labels_of_each_student_are_read_from_a_table(folder):
