@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from distill.checking.estimate import Memory, Step, memory, steps
 from distill.checking.models import ModelFacts, Role, model_facts
 from distill.checking.workload import Workload, workload
+from distill.collections.beir import packed_or_plain
 from distill.collections.collection import DataError
 from distill.errors import RecipeError, RecipeProblem
 from distill.recipe import Recipe
@@ -179,8 +180,10 @@ def _missing_parts(recipe: Recipe, content: Entry) -> Iterator[RecipeProblem]:
         return
     folder, place = recipe.collection.path, _place(content, ("collection", "path"))
     for name in ("corpus.jsonl", "queries.jsonl"):
-        if not any((folder / form).is_file() for form in (name, f"{name}.gz")):
-            yield RecipeProblem(place, f"collection.path: {folder} holds neither {name} nor {name}.gz")
+        try:
+            packed_or_plain(folder, name)
+        except DataError as error:
+            yield RecipeProblem(place, f"collection.path: {error}")
     for key, split in _splits(recipe):
         if not (folder / "qrels" / f"{split}.tsv").is_file():
             there = ", ".join(sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))) or "none"

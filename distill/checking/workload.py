@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from distill.collections.beir import packed_or_plain
 from distill.collections.collection import DataError
 from distill.collections.files import numbered_lines
-from distill.collections.trec import read_run
+from distill.collections.trec import read_qrels, read_run
 from distill.recipe import Recipe
 from distill.recipe_sources import BeirCollection, DocstringCollection, LogCollection
 
@@ -96,8 +97,8 @@ def _workload(recipe: Recipe) -> Workload:
 
 def _counted(recipe: Recipe, folder: Path, most: int, rate: float) -> Workload:
     roles = recipe.queries
-    judged = {path.stem: _judged_queries(path) for path in sorted((folder / "qrels").glob("*.tsv"))}
-    everyone = sum(1 for _ in numbered_lines(_packed_or_plain(folder, "queries.jsonl")))
+    judged = {path.stem: set(read_qrels(path)) for path in sorted((folder / "qrels").glob("*.tsv"))}
+    everyone = sum(1 for _ in numbered_lines(packed_or_plain(folder, "queries.jsonl")))
     unjudged = everyone - len(set().union(*judged.values()))
     in_dev = _limited(len(judged.get(roles.dev_split or "", ())), roles.dev_limit)
     in_test = len(judged.get(roles.test_split, ()))
@@ -136,11 +137,6 @@ def _limited(count: int, limit: int | None) -> int:
     return count if limit is None else min(count, limit)
 
 
-def _judged_queries(qrels: Path) -> set[str]:
-    lines = itertools.islice(numbered_lines(qrels), 1, None)  # the first line names the columns
-    return {line.partition("\t")[0] for _, line in lines}
-
-
 def _list_sizes(run: Path) -> tuple[int, ...]:
     """Documents of each list in the first lines of a TREC run, which are checked with it."""
     sizes = tuple(len(scores) for scores in read_run(run, _RUN_LINES).values())
@@ -150,12 +146,7 @@ def _list_sizes(run: Path) -> tuple[int, ...]:
 
 
 def _corpus(place: Path) -> Path:
-    return _packed_or_plain(place, "corpus.jsonl") if place.is_dir() else place
-
-
-def _packed_or_plain(folder: Path, name: str) -> Path:
-    plain = folder / name
-    return plain if plain.exists() else folder / f"{name}.gz"
+    return packed_or_plain(place, "corpus.jsonl") if place.is_dir() else place
 
 
 def _mean_words(corpus: Path, most: int) -> float:

@@ -27,8 +27,8 @@ def read_beir(folder: Path) -> Collection:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
-    documents = _read_documents(_packed_or_plain(folder, "corpus.jsonl"))
-    queries, metadata = read_query_rows(_packed_or_plain(folder, "queries.jsonl"))
+    documents = _read_documents(packed_or_plain(folder, "corpus.jsonl"))
+    queries, metadata = read_query_rows(packed_or_plain(folder, "queries.jsonl"))
     qrels = {path.stem: read_qrels(path, queries, documents) for path in sorted((folder / "qrels").glob("*.tsv"))}
     return Collection(folder.resolve().name, documents, queries, qrels, metadata)
 
@@ -45,7 +45,7 @@ def read_documents(place: Path) -> dict[str, Document]:
     Raises:
         DataError: there is no such file, a line is malformed, or an id used twice.
     """
-    return _read_documents(_packed_or_plain(place, "corpus.jsonl") if place.is_dir() else place)
+    return _read_documents(packed_or_plain(place, "corpus.jsonl") if place.is_dir() else place)
 
 
 def read_queries(place: Path) -> dict[str, str]:
@@ -54,7 +54,7 @@ def read_queries(place: Path) -> dict[str, str]:
     Raises:
         DataError: there is no such file, a line is malformed, or an id used twice.
     """
-    return read_query_rows(_packed_or_plain(place, "queries.jsonl") if place.is_dir() else place)[0]
+    return read_query_rows(packed_or_plain(place, "queries.jsonl") if place.is_dir() else place)[0]
 
 
 def read_query_rows(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
@@ -99,7 +99,12 @@ def _is_beir(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz"))
 
 
-def _packed_or_plain(folder: Path, name: str) -> Path:
+def packed_or_plain(folder: Path, name: str) -> Path:
+    """The file of this name in a BEIR folder, or the one that is packed (``.gz``).
+
+    Raises:
+        DataError: neither is there, or both are.
+    """
     found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
     if len(found) == 2:
         raise DataError(f"{folder}: both {name} and {name}.gz; keep one of them")

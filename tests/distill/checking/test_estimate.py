@@ -7,7 +7,7 @@ import pytest
 from distill.checking.estimate import memory, steps
 from distill.checking.models import ModelFacts
 from distill.checking.rates import find_hardware, known_hardware
-from distill.checking.report import check_recipe
+from distill.checking.report import check_recipe, checked_recipe
 from distill.checking.workload import workload
 from distill.errors import RecipeError
 from distill.recipe_file import load_recipe
@@ -32,6 +32,17 @@ def test_lists_are_counted_as_the_run_will_plan_them(recipe_file, beir_folder):
             map(len, (plan.fit, plan.label, plan.dev, plan.test))
         )
         assert load.words == 10
+
+
+@pytest.mark.parametrize("line", ["{}\t{}\t{}", "{} 0 {} {}"], ids=["three columns", "TREC's four"])
+def test_judgments_without_names_of_columns_are_counted_to_the_first(recipe_file, beir_folder, tmp_path, line):
+    folder = shutil.copytree(beir_folder, tmp_path / "beir")
+    for path in (folder / "qrels").glob("*.tsv"):
+        rows = [row.split("\t") for row in path.read_text().splitlines()[1:]]
+        path.write_text("".join(line.format(*row) + "\n" for row in rows))
+    assert workload(load_recipe(str(recipe_file), [f"collection.path={folder}"])) == workload(
+        load_recipe(str(recipe_file))
+    )
 
 
 def test_a_list_in_tokens_by_hand():
@@ -180,3 +191,29 @@ def test_a_fitting_split_without_judgments_is_found_by_a_check(recipe_file, beir
     (tmp_path / "beir/qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n")
     checked = check_recipe(str(recipe_file), [f"collection.path={tmp_path / 'beir'}"])
     assert "no judged query in the split 'train' that is to fit the teacher" in checked.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("q0\td0\tyes\n", "train.tsv:2: relevance 'yes'"),
+        ("q0\td0\n", "train.tsv:2: 2 columns where the first line has 3"),
+    ],
+)
+def test_judgments_that_cannot_be_read_are_found_by_a_check(recipe_file, beir_folder, tmp_path, lines, said):
+    folder = shutil.copytree(beir_folder, tmp_path / "beir")
+    (folder / "qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n" + lines)
+    checked = check_recipe(str(recipe_file), [f"collection.path={folder}"])
+    assert [said in problem.message for problem in checked.problems] == [True]
+
+
+def test_parts_of_a_collection_that_are_there_twice_are_all_found_before_a_run(recipe_file, beir_folder, tmp_path):
+    folder = shutil.copytree(beir_folder, tmp_path / "beir")
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (folder / f"{name}.gz").touch()
+    with pytest.raises(RecipeError) as raised:
+        checked_recipe(str(recipe_file), [f"collection.path={folder}"])
+    assert [problem.message for problem in raised.value.problems] == [
+        f"collection.path: {folder}: both {name} and {name}.gz; keep one of them"
+        for name in ("corpus.jsonl", "queries.jsonl")
+    ]

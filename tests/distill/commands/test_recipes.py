@@ -166,7 +166,7 @@ def test_parts_of_a_collection_that_are_missing_are_named(distill, recipe_file, 
     (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n")
     code, shown, _ = distill("recipes", "check", recipe_file, "--set", f"collection.path={folder}")
     assert code == 2
-    for said in ("holds neither corpus.jsonl nor corpus.jsonl.gz", "queries.jsonl.gz", "queries.dev_split",
+    for said in ("neither corpus.jsonl nor corpus.jsonl.gz", "queries.jsonl.gz", "queries.dev_split",
                  "no qrels/test.tsv; its splits are train"):  # fmt: skip
         assert said in shown
 
