@@ -12,6 +12,8 @@ from distill.checking.workload import Workload
 from distill.recipe import Recipe, TeacherSection
 from distill.recipe_students import DecoderSection, EncoderSection
 from distill.stages.warm_start import first_section
+from students.decoder import TRAINER_DEFAULTS as DECODER_DEFAULTS
+from students.encoder import TRAINER_DEFAULTS as ENCODER_DEFAULTS
 
 # a forward pass, and a backward pass of twice its work; with LoRA the weights' half of that falls away
 _TRAINED_IN_FULL, _TRAINED_BY_LORA = 3, 2
@@ -151,12 +153,13 @@ def _student_steps(
 
 def _lists_trained_on(section: EncoderSection | DecoderSection, labelled: int | None) -> tuple[float | None, str]:
     """Lists that training sees, epochs counted, and how they are counted."""
-    trainer: Mapping[str, Any] = section.trainer
+    defaults = ENCODER_DEFAULTS if isinstance(section, EncoderSection) else DECODER_DEFAULTS
+    trainer: Mapping[str, Any] = {**defaults, **section.trainer}
     steps_at_most = trainer.get("max_steps", -1)
-    batch = trainer.get("per_device_train_batch_size", 2) * trainer.get("gradient_accumulation_steps", 1)
+    batch = trainer["per_device_train_batch_size"] * trainer.get("gradient_accumulation_steps", 1)
     if steps_at_most > 0:
         return steps_at_most * batch, f"{steps_at_most} steps x {batch} lists"
-    epochs = trainer.get("num_train_epochs", 3 if isinstance(section, EncoderSection) else 2)
+    epochs = trainer["num_train_epochs"]
     if labelled is None:
         return None, f"lists without a limit x {epochs} epochs"
     return labelled * epochs, f"{labelled:,} lists x {epochs} epoch{'' if epochs == 1 else 's'}"

@@ -12,6 +12,8 @@ from distill.checking.workload import workload
 from distill.errors import RecipeError
 from distill.recipe_file import load_recipe
 from distill.stages.roles import plan_queries
+from students.decoder import TRAINER_DEFAULTS as DECODER_DEFAULTS
+from students.encoder import TRAINER_DEFAULTS as ENCODER_DEFAULTS
 
 TEACHER = ModelFacts("teacher.model", "x", "here", "llama", 1_000_000_000, 800_000_000, 40)
 STUDENTS = {
@@ -217,3 +219,14 @@ def test_parts_of_a_collection_that_are_there_twice_are_all_found_before_a_run(r
         f"collection.path: {folder}: both {name} and {name}.gz; keep one of them"
         for name in ("corpus.jsonl", "queries.jsonl")
     ]
+
+
+@pytest.mark.parametrize(("name", "defaults"), [("encoder", ENCODER_DEFAULTS), ("decoder", DECODER_DEFAULTS)])
+def test_a_training_of_which_the_recipe_says_nothing_is_estimated_by_the_trainers_own_defaults(name, defaults):
+    def shown(*changes):
+        recipe = load_recipe("gpu-8b", ["collection.path=nowhere", *changes])
+        return next(step.arithmetic for step in steps(recipe, workload(recipe), STUDENTS) if step.name == name)
+
+    epochs, batch = defaults["num_train_epochs"], defaults["per_device_train_batch_size"]
+    assert shown(f"{name}.trainer={{}}").startswith(f"20,000 lists x {epochs} epochs")
+    assert shown(f"{name}.trainer={{max_steps: 7}}").startswith(f"7 steps x {batch} lists")
