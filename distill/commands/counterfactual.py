@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
 from distill.collections.trec import read_run
+from distill.commands.terminal import table_console
 from distill.report.json_files import write_json
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from distill.evaluation.counterfactual import CounterfactualComparison
     from distill.evaluation.propensities import Propensities
     from distill.evaluation.statistics import Interval
-
-_TABLE_WIDTH = 160
 
 
 def counterfactual(
@@ -78,10 +76,7 @@ def counterfactual(
     if json is not None:
         facts = {"log": str(log), "lines": clicks.lines, "settings": asdict(settings)}
         write_json(facts | asdict(comparison), json)
-    console = Console()
-    # a file or a pipe has no width of its own; the table takes what it needs
-    wide = console if console.is_terminal else Console(width=_TABLE_WIDTH)
-    wide.print(_table(comparison))
+    table_console().print(_table(comparison))
     refused = [f"{value.name}: {value.refusal}" for value in comparison.rankings if value.refusal]
     if refused:
         raise DataError("; ".join(refused))

@@ -10,19 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distill.commands.label_displays import visible
+from distill.commands.terminal import table_console, visible
 from distill.evaluation.run_evaluation import EvaluatedRun, Evaluation
 
 # Ids of missing queries that are shown; the files hold all.
 _SHOWN_IDS = 10
-_TABLE_WIDTH = 160
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
     """Print the table and, under it, whose candidates they are and which queries are missing."""
     console = Console()
-    # a file or a pipe has no width of its own; a table takes what it needs
-    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(evaluation_table(evaluation))
+    table_console().print(evaluation_table(evaluation))
     for note in notes(evaluation):
         console.print(visible(note), markup=False, highlight=False, soft_wrap=True)
 

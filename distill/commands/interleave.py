@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
 from distill.collections.trec import read_qrels, read_run
+from distill.commands.terminal import table_console
 from distill.report.json_files import write_json
 
 if TYPE_CHECKING:
     from distill.evaluation.interleaving import Pages, SimulatedInterleaving
     from distill.evaluation.statistics import Interval
-
-_TABLE_WIDTH = 160
 
 
 def interleave(
@@ -79,9 +77,7 @@ def interleave(
             "models": [asdict(users) for users in models],  # type: ignore[call-overload]
         }  # fmt: skip
         write_json(facts | {"results": [asdict(result) for result in results]}, json)
-    console = Console()
-    # a file or a pipe has no width of its own; the table takes what it needs
-    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(_table(results, shown, first, second))
+    table_console().print(_table(results, shown, first, second))
 
 
 def _table(results: list[SimulatedInterleaving], shown: Pages, first: Path, second: Path) -> Table:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from distill.commands.terminal import visible
+
 if TYPE_CHECKING:
     from distill.collections.collection import Collection
     from labeling.summary import LabelSummary, Spread
@@ -22,12 +24,6 @@ LIST_COLUMNS = (
 
 # Characters of a text and of an entry of the teacher's description that are shown.
 _SNIPPET, _LONGEST = 80, 300
-
-
-def visible(text: str) -> str:
-    """The text in one line: what a terminal would act on (controls, marks of direction, surrogates) as escapes."""
-    spaced = text.replace("\n", " ").replace("\t", " ")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in spaced)
 
 
 def show_list(console: Console, rows: Sequence[Mapping[str, Any]], collection: Collection | None) -> None:

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from distill.commands.terminal import table_console, visible
+
 app = typer.Typer(no_args_is_help=True, help="Look at labels, check them, join them, write them for other tools.")
 
 _Folder = Annotated[Path, typer.Argument(help="label folder")]
-_TABLE_WIDTH = 160
 
 
 @app.command()
@@ -34,7 +35,7 @@ def show(
     rows = reader.list_of(query if query is not None else reader.query_ids[0].as_py(), LIST_COLUMNS).to_pylist()
     if rows[0]["status"] == "ok":
         check_rows(folder, rows)
-    show_list(_console(), rows, read_beir(collection) if collection else None)
+    show_list(table_console(), rows, read_beir(collection) if collection else None)
 
 
 @app.command()
@@ -50,7 +51,7 @@ def stats(
     if as_json:
         typer.echo(json.dumps(summary.model_dump(), indent=2))
     else:
-        _console().print(summary_table(str(folder), summary))
+        table_console().print(summary_table(str(folder), summary))
 
 
 @app.command()
@@ -138,7 +139,6 @@ def verify(
 ) -> None:
     """Read every page of a label folder and check every list; a line for each problem, exit code 1 if there is one."""
     from distill.collections.beir import read_beir
-    from distill.commands.label_displays import visible
     from distill.stages.label_folders import CollectionTexts
     from labeling.verify import repair_labels, verify_labels
 
@@ -158,9 +158,3 @@ def verify(
 
 def _line(text: str) -> None:
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _console() -> Console:
-    """A file or a pipe has no width of its own; a table takes what it needs."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_TABLE_WIDTH)

@@ -8,17 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distill.commands.label_displays import visible
+from distill.commands.terminal import table_console, visible
 from distill.evaluation.latency import LEAST, LatencyFigure, LatencyReport
-
-_TABLE_WIDTH = 160
 
 
 def show_latency(report: LatencyReport, run: str) -> None:
     """Print the table and, under it, how its figures came about."""
     console = Console()
-    # a file or a pipe has no width of its own; a table takes what it needs
-    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(latency_table(report))
+    table_console().print(latency_table(report))
     for note in notes(report, run):
         console.print(visible(note), markup=False, highlight=False, soft_wrap=True)
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from distill.collections.collection import DataError
+from distill.commands.terminal import refuse
 
 if TYPE_CHECKING:
     from distill.serving.answering import Answers
@@ -72,13 +73,13 @@ def rank(
     limits = Limits(max_documents, max_characters, None if deadline_ms is None else deadline_ms / 1000)
     ranker = _Model(RankerReference.parse(model).told(backend, dtype), device, threads)
     if run is None and collection is None:
-        _refuse(out is not None, "--out is for a run; JSON lines are answered on standard output")
+        refuse(out is not None, "--out is for a run; JSON lines are answered on standard output")
         _answer_lines(ranker, input_file, Answers(limits, top_n, probability, skip_bad))
     elif run is None or collection is None or out is None:
         raise DataError("a run takes all of --collection, --run and --out; JSON lines take none of them")
     else:
-        _refuse(input_file is not None, "--input is for JSON lines; leave out --collection and --run")
-        _refuse(probability or skip_bad, "--probability and --skip-bad are for JSON lines; a run holds raw scores")
+        refuse(input_file is not None, "--input is for JSON lines; leave out --collection and --run")
+        refuse(probability or skip_bad, "--probability and --skip-bad are for JSON lines; a run holds raw scores")
         refuse_existing(out, overwrite)
         _rank_run(ranker, _Files(collection, run, out), candidates, limits, top_n)
 
@@ -172,11 +173,6 @@ def _notes(totals: Totals) -> Iterator[str]:
         yield f"{totals.cut_documents} documents were cut, by {totals.cut_characters:,} characters in all"
     if totals.bad:
         yield f"{totals.bad} lines were no requests and got an error for an answer"
-
-
-def _refuse(wrong: bool, message: str) -> None:
-    if wrong:
-        raise DataError(message)
 
 
 def _tag(model: str) -> str:

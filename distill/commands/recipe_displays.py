@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from distill.commands.label_displays import visible
+from distill.commands.terminal import visible
 from distill.progress import duration
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from distill.commands.terminal import table_console
 
 app = typer.Typer(no_args_is_help=True, help="List recipes, show them, check one before it runs, schema for editors.")
 
@@ -14,7 +15,6 @@ _Recipe = Annotated[str, typer.Argument(help="a recipe file, or the name of a pa
 _Set = Annotated[
     list[str] | None, typer.Option("--set", help="a setting over the recipe's, as section.key=value; repeatable")
 ]
-_TABLE_WIDTH = 150
 
 
 @app.command("list")
@@ -23,7 +23,7 @@ def list_() -> None:
     from distill.commands.recipe_displays import recipes_table
     from distill.recipe_header import packaged_headers
 
-    _console().print(recipes_table(packaged_headers()))
+    table_console(150).print(recipes_table(packaged_headers()))
 
 
 @app.command()
@@ -66,7 +66,7 @@ def check(
 
     chosen = [find_hardware(name) for name in hardware or []]
     checked = check_recipe(recipe, set_ or [])
-    show_checked(_console(), recipe, checked, chosen)
+    show_checked(table_console(150), recipe, checked, chosen)
     if checked.problems:
         raise typer.Exit(2)
 
@@ -77,9 +77,3 @@ def schema() -> None:
     from distill.recipe_schema import recipe_schema
 
     typer.echo(json.dumps(recipe_schema(), indent=1, ensure_ascii=False))
-
-
-def _console() -> Console:
-    """A file or a pipe has no width of its own; a table takes what it needs."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_TABLE_WIDTH)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from distill.collections.collection import DataError
+from distill.commands.terminal import refuse, visible
 
 if TYPE_CHECKING:
     from teachers.chat_history import ChatHistory
@@ -53,8 +54,8 @@ def retrieve(
 
     settings = _settings(by, pack_words, tokens, overlap)
     source = _source(text, by)
-    _refuse(not question.strip(), "the question is empty")
-    _refuse(k < 1, f"--k is {k}; at least 1 segment can be shown")
+    refuse(not question.strip(), "the question is empty")
+    refuse(k < 1, f"--k is {k}; at least 1 segment can be shown")
     read_section(teacher)
     errors = Console(stderr=True)
     _, opened = open_heads(teacher, method)
@@ -99,18 +100,13 @@ def _source(name: str, by: str) -> str | ChatHistory:
         raise DataError(f"{name}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{name}: not UTF-8 at byte {error.start} ({error.reason}); UTF-8 text is accepted") from None
-    _refuse(not text.strip(), f"{name}: no text in it")
+    refuse(not text.strip(), f"{name}: no text in it")
     if by != "turns":
         return text
     try:
         return read_chat(text)
     except TeacherError as error:
         raise DataError(f"{name}: {error}") from None
-
-
-def _refuse(wrong: bool, message: str) -> None:
-    if wrong:
-        raise DataError(message)
 
 
 def _place(segment: Segment, joined: bool) -> dict[str, Any]:
@@ -128,8 +124,6 @@ def _row(found: Found, joined: bool) -> dict[str, Any]:
 
 
 def _show(console: Console, found: Sequence[Found], segments: Sequence[Segment], around: int, joined: bool) -> None:
-    from distill.commands.label_displays import visible
-
     for one in found:
         notes = [f"said {len(one.repeats) + 1} times"] if one.repeats else []
         notes += ["no more attention than without a question"] if one.missing else []

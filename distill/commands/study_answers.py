@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from distill.commands.study_options import Out, Overwrite
+from distill.commands.terminal import table_console
 
 
 def answers(
@@ -55,5 +56,5 @@ def answers(
     with progress_bar(console, "answers", "questions") as advance:
         result = study_answers(asked, out, advance)
     _, picture, _ = write_study(result, out, overwrite)
-    show_study(console if console.is_terminal else Console(width=180), result)
+    show_study(table_console(180), result)
     console.print(f"picture: {picture}", markup=False, highlight=False, soft_wrap=True)

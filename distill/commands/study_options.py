@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from distill.commands.terminal import table_console
+
 if TYPE_CHECKING:
     from distill.studies.material import StudyMaterial
     from distill.studies.study import StudyResult
-
-_TABLE_WIDTH = 140
 
 Teachers = Annotated[
     list[Path], typer.Argument(help="folder of a fitted teacher; or one for each --collection, in their order")
@@ -45,8 +45,7 @@ def run_study(
     console = Console()
     result = study(opened(console), console)
     _, picture, _ = write_study(result, out, overwrite)
-    # a file or a pipe has no width of its own; the tables take what they need
-    show_study(console if console.is_terminal else Console(width=_TABLE_WIDTH), result)
+    show_study(table_console(140), result)
     console.print(f"picture: {picture}", markup=False, highlight=False, soft_wrap=True)
 
 

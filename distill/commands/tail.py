@@ -12,12 +12,12 @@ from rich.table import Table
 
 from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
+from distill.commands.terminal import table_console
 
 if TYPE_CHECKING:
     from labeling.tail.report import TailReport
 
 _LINES_BETWEEN_NOTES = 2_000_000
-_TABLE_WIDTH = 120
 
 
 def tail(
@@ -76,8 +76,7 @@ def tail(
     columns, notes = LogColumns(query, frequency, clicks, impressions), _Notes(console)
     with whole_folder(out) as beside:
         read, report = write_tail_queries(log, columns, settings, beside, memory, examples, notes.step, notes.lines)
-    # a file or a pipe has no width of its own; the table takes what it needs
-    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(_table(report))
+    table_console(120).print(_table(report))
     console.print(
         f"{out}: {report.chosen:,} of {read.queries:,} queries, in {read.spellings:,} spellings on "
         f"{read.lines:,} lines ({read.empty:,} of them empty)",

@@ -10,8 +10,7 @@ from rich.console import Console
 
 from distill.commands import study
 from distill.commands.retrieve import retrieve
-
-_TABLE_WIDTH = 120
+from distill.commands.terminal import table_console
 
 DocumentWords = Annotated[int, typer.Option(help="words read of each document", min=1)]
 Orders = Annotated[int, typer.Option(help="orders of the documents that are read and averaged", min=1)]
@@ -158,8 +157,7 @@ def evaluate(
         found = compare_methods(read, qrels, ComparisonSettings(folds=folds), advance)
     if out is not None:
         found.write(out)
-    # a file or a pipe has no width of its own; the table takes what it needs
-    (console if console.is_terminal else Console(width=_TABLE_WIDTH)).print(comparison_table(found))
+    table_console(120).print(comparison_table(found))
 
 
 @app.command()

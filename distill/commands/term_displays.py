@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distill.commands.label_displays import visible
+from distill.commands.terminal import visible
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
