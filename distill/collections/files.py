@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import secrets
 import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO, TextIO, cast
 
 from distill.collections.collection import DataError
 
@@ -48,8 +50,10 @@ def refuse_existing(path: Path, overwrite: bool | None) -> None:
         overwrite: whether the user asked for that; None where there is no such option.
 
     Raises:
-        DataError: ``path`` is there, is no empty folder, and ``overwrite`` is not set.
+        DataError: ``path`` is there, is no empty folder, and ``overwrite`` is not set, or it is no file or folder.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(f"{path}: neither a file nor a folder, and is not replaced; choose another place")
     if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     option = "" if overwrite is None else ", or pass --overwrite"
@@ -58,7 +62,14 @@ def refuse_existing(path: Path, overwrite: bool | None) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, which takes its place only when the block ends without an error."""
+    """Give a temporary path beside ``path``, which takes its place only when the block ends without an error.
+
+    Raises:
+        DataError: ``path`` is something else than a file, such as a device.
+    """
+    path = path.resolve()  # a link goes on to point there
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: no file, and is not replaced by one; choose another place")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     beside.touch(exist_ok=False)
@@ -70,8 +81,26 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def whole_text(path: Path) -> Iterator[TextIO]:
+    """A text file to write that takes the place of ``path`` as `whole_file` does, packed where it ends in ``.gz``."""
+    with ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context(stack.enter_context(whole_file(path)).open("wb"))
+        if path.suffix == ".gz":
+            # without the time of packing, so that equal content is equal bytes
+            file = cast("IO[bytes]", stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)))
+        yield stack.enter_context(io.TextIOWrapper(file, encoding="utf-8"))
+
+
+@contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``folder``, which takes its place, with all it held, when the block ends well."""
+    """Give a temporary folder beside ``folder``, which takes its place, with all it held, when the block ends well.
+
+    Raises:
+        DataError: ``folder`` is the one that we work in.
+    """
+    folder = folder.resolve()
+    if folder == Path.cwd():
+        raise DataError(f"{folder}: the working directory cannot be replaced; name a folder inside it")
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(folder)
     beside.mkdir()

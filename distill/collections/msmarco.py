@@ -27,8 +27,9 @@ def _read_texts(path: Path, what: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     for line, row in numbered_lines(path):
         identifier, tab, text = row.partition("\t")
-        if not tab or not identifier.strip():
-            raise DataError.at(path, line, f"{row[:40]!r}; a {what} line is its id, a tab, and its text")
+        if not tab or identifier.split() != [identifier]:
+            said = f"{row[:40]!r}; a {what} line is its id (without white space), a tab, and its text"
+            raise DataError.at(path, line, said)
         if identifier in texts:
             raise DataError.at(path, line, f"{what} id {identifier!r} a second time; ids must be unique")
         texts[identifier] = text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from distill.collections.collection import Collection, DataError, Qrels, Run
-from distill.collections.files import numbered_lines, whole_file
+from distill.collections.files import numbered_lines, whole_text
 
 RUN_LINE = "a run line has six columns: query id, Q0, document id, rank, score, tag"
 SCORE = "a finite number is accepted, as float32 holds it"
@@ -19,6 +20,10 @@ QRELS_LINE = (
     "or TREC's four (query id, iteration, document id, relevance)"
 )
 BEIR_HEADER = "query-id\tcorpus-id\tscore"
+
+# trec_eval counts the documents of each grade in an array as long as the largest, and wraps numbers around
+_RELEVANCE = re.compile(r"-?[0-9]{1,4}")
+_WITHIN = "from -9999 to 9999"
 
 
 def ranking(scores: Mapping[str, float]) -> list[str]:
@@ -61,7 +66,7 @@ def write_run(run: Run, path: Path, tag: str = "distill") -> None:
         DataError: a score is not finite in float32, or an id or the tag is empty or holds white space.
     """
     _check_word("tag", tag)
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as file:
+    with whole_text(path) as file:
         for query_id, scores in run.items():
             _check_word("query id", query_id)
             for doc_id, score in scores.items():
@@ -103,7 +108,7 @@ def write_qrels(qrels: Qrels, path: Path, style: Literal["trec", "beir"] = "trec
     Raises:
         DataError: an id is empty or holds white space.
     """
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as file:
+    with whole_text(path) as file:
         if style == "beir":
             file.write(BEIR_HEADER + "\n")
         for query_id, judged in qrels.items():
@@ -136,7 +141,8 @@ def _judgment_lines(path: Path) -> Iterator[tuple[int, str, str, int]]:
     """Yield (line number, query id, document id, relevance)."""
     width = 0
     for line, text in numbered_lines(path):
-        columns = text.split("\t") if text.count("\t") == 2 else text.split()
+        # a header may name columns of several words
+        columns = [cell.strip() for cell in text.split("\t")] if text.count("\t") == 2 else text.split()
         if not width:
             width = len(columns)
             if width not in (3, 4):
@@ -145,8 +151,11 @@ def _judgment_lines(path: Path) -> Iterator[tuple[int, str, str, int]]:
                 continue  # the names of the columns
         if len(columns) != width:
             raise DataError.at(path, line, f"{len(columns)} columns where the first line has {width}; {QRELS_LINE}")
-        if not _is_whole(columns[-1]):
-            raise DataError.at(path, line, f"relevance {columns[-1]!r}; a whole number is accepted")
+        if not _RELEVANCE.fullmatch(columns[-1]):
+            raise DataError.at(path, line, f"relevance {columns[-1][:20]!r}; a whole number is accepted, {_WITHIN}")
+        for what, identifier in (("query id", columns[0]), ("document id", columns[-2])):
+            if identifier.split() != [identifier]:
+                raise DataError.at(path, line, f"{what} {identifier!r}; a word without white space is accepted")
         yield line, columns[0], columns[-2], int(columns[-1])
 
 
@@ -163,10 +172,6 @@ def _finite(path: Path, line: int, text: str) -> float:
 def _is_float32(score: float) -> bool:
     with np.errstate(over="ignore"):
         return bool(np.isfinite(np.float32(score)))
-
-
-def _is_whole(text: str) -> bool:
-    return text.strip().removeprefix("-").isdecimal()
 
 
 def _is_number(text: str) -> bool:

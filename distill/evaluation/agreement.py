@@ -103,7 +103,9 @@ def tau_b(scores: Mapping[str, float], other: Mapping[str, float]) -> float:
     both = [doc_id for doc_id in scores if doc_id in other]
     if len(both) < 2:
         return float("nan")
-    return float(stats.kendalltau([scores[doc_id] for doc_id in both], [other[doc_id] for doc_id in both]).statistic)
+    # as `ranking` and trec_eval see them: what float32 does not tell apart is tied
+    pair = [np.array([run[doc_id] for doc_id in both], np.float32) for run in (scores, other)]
+    return float(stats.kendalltau(*pair).statistic)
 
 
 def rank_biased_overlap(ranked: Sequence[str], other: Sequence[str], persistence: float = PERSISTENCE) -> float:

@@ -30,7 +30,7 @@ def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The first row, and the others with their lines; blank lines are passed over."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+            rows = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
             try:
                 return next(rows, []), [(rows.line_num, row) for row in rows if row]
             except csv.Error as error:

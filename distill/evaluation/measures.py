@@ -160,6 +160,10 @@ def _is_share(stem: str, value: float) -> bool:
 def _by_trec_eval(run: Run, qrels: Qrels, names: set[str]) -> PerQuery:
     if not (names and run):
         return {query_id: {} for query_id in run}
+    # trec_eval counts all below zero alike, and crashes on a query whose documents all have less than -1
+    qrels = {
+        query_id: {doc_id: max(-1, grade) for doc_id, grade in judged.items()} for query_id, judged in qrels.items()
+    }
     scored: PerQuery = pytrec_eval.RelevanceEvaluator(qrels, names).evaluate(run)
     return scored
 

@@ -44,7 +44,7 @@ class Paired:
             of the t-test, as 10,000 random signs tell nothing below .0002 and a correction multiplies that.
         effect_size: mean over standard deviation of the differences (Cohen's d for pairs); 0 where all are zero.
         detectable: the smallest mean difference that this number of queries, as unequal as these, shows in four of five
-            experiments (t-test at 5 %).
+            experiments (t-test at 5 %); not a number where all differ alike, which tells nothing of others.
     """
 
     mean: Matrix
@@ -89,7 +89,7 @@ def paired(differences: Matrix, resamples: int = RESAMPLES, seed: int = 0) -> Pa
         p_t=p_t,
         p_value=p_randomisation if _all_counted(queries, resamples) else p_t,
         effect_size=effect,
-        detectable=detectable_effect(queries) * spread,
+        detectable=np.where(constant, math.nan, detectable_effect(queries) * spread),
     )
 
 

@@ -78,6 +78,9 @@ def estimate_propensities(log: ClickLog) -> Propensities:
     positions); Hausman, Hall, Griliches, Econometrica 52, 1984 (the conditional likelihood).
     """
     depth = int(log.positions.max())
+    if depth > len(log.positions):
+        shown = f"{len(log.positions)} results, the last of them at position {depth}"
+        raise DataError(f"propensities cannot be estimated: the log shows {shown}; each from 1 to there is needed")
     results = log.result_numbers()
     told = (np.bincount(results)[results] > 1) & (sums_by(results, log.clicks)[results] > 0)
     places, results = log.positions[told] - 1, np.unique(results[told], return_inverse=True)[1]

@@ -214,7 +214,9 @@ def _json_text(path: Path, number: int, row: dict[str, Any], name: str) -> str |
     value = row.get(name)
     if isinstance(value, str):
         return storable(value)
-    if isinstance(value, bool | list | dict):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | dict):
         raise LabelingError(f"{path}:{number}: {name} is a JSON {type(value).__name__}; text or a number is accepted")
     return None if value is None else str(value)
 

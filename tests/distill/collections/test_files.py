@@ -3,6 +3,7 @@
 import gzip
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +109,24 @@ def test_an_old_folder_is_removed_only_when_the_new_one_stands(tmp_path, monkeyp
     with whole_folder(folder) as beside:
         (beside / "new.txt").write_text("new")
     assert stood and all(stood)
+
+
+def test_a_link_is_written_through_and_what_is_no_file_is_left_alone(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.txt").symlink_to(tmp_path / "real" / "a.txt")
+    with whole_file(tmp_path / "link.txt") as beside:
+        beside.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink() and (tmp_path / "real" / "a.txt").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe: no file, and is not replaced"):
+        whole_file(tmp_path / "pipe").__enter__()
+    with pytest.raises(DataError, match="pipe: neither a file nor a folder, and is not replaced"):
+        refuse_existing(tmp_path / "pipe", overwrite=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_the_working_directory_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="the working directory cannot be replaced"), whole_folder(Path()):
+        pass
+    assert tmp_path.is_dir()

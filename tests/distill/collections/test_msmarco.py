@@ -33,8 +33,9 @@ def test_passages_queries_and_judgments_are_read(files):
 @pytest.mark.parametrize(
     ("name", "line", "message"),
     [
-        ("collection.tsv", "no tab here", r"collection\.tsv:3: 'no tab here'; a document line is its id, a tab"),
+        ("collection.tsv", "no tab here", r"collection\.tsv:3: 'no tab here'; a document line is its id"),
         ("collection.tsv", "1\tagain", r"collection\.tsv:3: document id '1' a second time"),
+        ("collection.tsv", "9 \ttext", r"collection\.tsv:3: '9 .ttext'; a document line is its id \(without white"),
         ("queries.tsv", "7\tagain", r"queries\.tsv:2: query id '7' a second time"),
         ("qrels.tsv", "8\t0\t1\t1", r"qrels\.tsv:2: query '8' is not among the collection's queries"),
         ("qrels.tsv", "7\t0\t5\t1", r"qrels\.tsv:2: document '5' is not among the collection's documents"),

@@ -114,6 +114,36 @@ def test_the_form_of_judgments_is_told_by_content(tmp_path, text):
     assert read_qrels(tmp_path / "qrels") == {"q1": {"d1": 1}}
 
 
+def test_white_space_around_an_id_is_none_of_it_and_within_it_is_refused(tmp_path):
+    (tmp_path / "qrels").write_text("query-id\tcorpus-id\tscore\nq1 \t d1\t 1\n")
+    assert read_qrels(tmp_path / "qrels") == {"q1": {"d1": 1}}
+    for line, said in (("q1 0\td1\t1", "query id 'q1 0'"), ("q1\t\t1", "document id ''")):
+        (tmp_path / "qrels").write_text(f"query-id\tcorpus-id\tscore\n{line}\n")
+        with pytest.raises(DataError, match=f"qrels:2: {said}; a word without white space is accepted"):
+            read_qrels(tmp_path / "qrels")
+
+
+@pytest.mark.parametrize("relevance", ["4294967297", "9" * 5_000, "-10000"])
+def test_a_relevance_that_trec_eval_cannot_hold_is_refused(tmp_path, relevance):
+    (tmp_path / "qrels").write_text(f"q1 0 d1 {relevance}\n")
+    with pytest.raises(DataError, match=r"qrels:1: relevance '[-\d]{6,20}'; .* from -9999 to 9999"):
+        read_qrels(tmp_path / "qrels")
+
+
+@pytest.mark.parametrize("name", ["a.run.gz", "qrels.tsv.gz"])
+def test_what_is_called_packed_is_packed_and_the_same_every_time(tmp_path, name):
+    contents = []
+    for folder in (tmp_path / "1", tmp_path / "2"):
+        if name == "a.run.gz":
+            write_run({"q": {"d": 1.0}}, folder / name)
+            assert read_run(folder / name) == {"q": {"d": 1.0}}
+        else:
+            write_qrels({"q": {"d": 1}}, folder / name)
+            assert read_qrels(folder / name) == {"q": {"d": 1}}
+        contents.append((folder / name).read_bytes())
+    assert contents[0] == contents[1] and contents[0][:2] == b"\x1f\x8b"
+
+
 def test_judgments_of_another_width_are_refused(tmp_path):
     (tmp_path / "qrels").write_text("q1\td1\t1.5\n")
     with pytest.raises(DataError, match=r"qrels:1: relevance '1.5'; a whole number is accepted"):

@@ -49,6 +49,8 @@ def test_tau_counts_ties_as_tau_b():
     # of the pairs of a, b, c, d: ab, ac, ad and cd agree, bc is tied in one, bd in the other
     assert tau_b(first, second) == pytest.approx(4 / math.sqrt(5 * 5))
     assert tau_b(first, second) == pytest.approx(stats.kendalltau([3, 2, 2, 1], [3, 1, 2, 1]).statistic)
+    # float32 and trec_eval do not tell these apart, so that the order of the two is no disagreement
+    assert tau_b({"a": 3.0, "b": 1.0 + 1e-9, "c": 1.0}, {"a": 3.0, "b": 1.0, "c": 1.0 + 1e-9}) == pytest.approx(1.0)
     assert math.isnan(tau_b({"a": 1}, {"a": 1})) and math.isnan(tau_b({"a": 1, "b": 1}, {"a": 1, "b": 2}))
 
 

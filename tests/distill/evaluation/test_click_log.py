@@ -66,6 +66,12 @@ def test_lines_may_sum_up_impressions_and_say_true_or_false(tmp_path):
     assert entries(log) == [("q", "d", 1, 7, 3), ("q", "e", 2, 3, 1)]
 
 
+def test_json_lines_may_say_true_and_false(tmp_path):
+    lines = [{"q": "q", "d": "d", "rank": 1, "c": click} for click in (True, False, True)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert entries(read_click_log(tmp_path / "a.jsonl", COLUMNS)) == [("q", "d", 1, 3, 2)]
+
+
 def test_whole_numbers_are_ids_in_parquet(tmp_path):
     columns = {"query": [1, 1], "document": [7, 8], "position": [1, 2], "clicked": [1, 0]}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")

@@ -78,6 +78,14 @@ def test_a_judgment_of_any_grade_is_one_and_ties_are_cut_as_trec_eval_orders_the
     assert rows["q"] == pytest.approx({"judged@2": 0.0, "judged@3": 1 / 3})
 
 
+def test_a_query_whose_documents_are_all_far_below_zero_scores_nothing():
+    """TREC's Web Track judges junk -2; trec_eval itself crashes where a query has nothing else."""
+    qrels = {"q1": {"d1": 1}, "q2": {"d2": -2, "d3": -5}}
+    rows = evaluate({"q1": {"d1": 1.0}, "q2": {"d2": 1.0}}, qrels, ["nDCG@10", "AP", "bpref"])
+    assert rows["q2"] == {"nDCG@10": 0.0, "AP": 0.0, "bpref": 0.0}
+    assert rows["q1"] == pytest.approx({"nDCG@10": 1.0, "AP": 1.0, "bpref": 1.0})
+
+
 def test_the_judged_share_stands_behind_each_cut_ndcg():
     measures = ["nDCG@10", "AP", "nDCG", "ndcg_cut_5", "judged@5"]
     assert with_judged_share(measures) == ["nDCG@10", "judged@10", "AP", "nDCG", "ndcg_cut_5", "judged@5"]

@@ -47,6 +47,7 @@ def test_columns_without_spread():
     assert found.p_randomisation[0] == 1.0 and 0 < found.p_randomisation[1] < 0.001
     assert found.effect_size.tolist() == [0.0, math.inf]
     assert (found.low[0], found.high[0]) == (0.0, 0.0)
+    assert np.isnan(found.detectable).all()
 
 
 def test_one_seed_gives_one_answer_whatever_stands_beside():

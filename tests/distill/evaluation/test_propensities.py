@@ -59,6 +59,11 @@ def test_shuffled_pages_tell_how_they_were_read():
             [("q", "d", 1, 900, 400), ("q", "d", 2, 900, 300), ("q", "e", 3, 900, 200), ("q", "e", 4, 900, 100)],
             "the positions fall into 2 groups",
         ),
+        # an array of so many positions would take hundreds of gigabytes
+        (
+            [("q", "d", 1, 900, 200), ("q", "d", 10**11, 900, 200)],
+            "2 results, the last of them at position 100000000000",
+        ),
         # d is never clicked at 1, e never at 2: any share is as good as another
         (
             [("q", "d", 1, 900, 200), ("q", "d", 2, 900, 200), ("q", "e", 3, 900, 200), ("q", "e", 2, 900, 0)],

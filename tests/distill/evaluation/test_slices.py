@@ -72,6 +72,7 @@ def test_columns_make_slices_of_the_queries_that_are_asked_for(tmp_path):
         ("query_id,market\nq1,de,x\n", "columns.csv:2: cells: 3; the first line has 2"),
         (",query_id,market\n0,q1,de\n", "columns.csv:1: column 1 has no name; each column needs"),  # pandas' index
         ("query_id,market,market\nq1,de,kr\n", "columns.csv:1: column 3 is called 'market' like another"),
+        ('query_id,market\nq1,"unterminated\nq2,x\n', r"columns.csv:3: not CSV \(unexpected end of data"),
         ('query_id,market\nq1,"' + 140_000 * "x" + '"\n', r"columns.csv:2: not CSV \(field larger than field limit"),
         ("query_id,market\nq1,de\nq1,kr\n", "columns.csv:3: query 'q1' stands here a second time"),
     ],

@@ -107,7 +107,7 @@ def test_what_is_odd_is_read_as_it_is(read, tmp_path, name, content, rows):
         ),
         ("a.jsonl", '{"q": "a", "n": 2}\n', "a.jsonl: no line has a key 'c'"),
         ("a.jsonl", '{"q": ["a"], "n": 2, "c": 1}\n', "a.jsonl:1: q is a JSON list; text or a number is accepted"),
-        ("a.jsonl", '{"q": "a", "n": true, "c": 1}\n', "a.jsonl:1: n is a JSON bool"),
+        ("a.jsonl", '{"q": "a", "n": [1], "c": 1}\n', "a.jsonl:1: n is a JSON list"),
         ("a.jsonl", '{"q": "a", "n": 2, "c": 1}\n\n{"q": "a", "c": 1}\n', "a.jsonl:3: n None; whole"),
         ("a.jsonl", b'{"q": "a", "n": 2, "c": 1}\n{"q": "\xff"}\n', "a.jsonl:2: not UTF-8"),
         ("a.jsonl", "", "a.jsonl: no line"),
