@@ -229,11 +229,12 @@ def _unknown_key(key: str, model: type[BaseModel]) -> str:
 
 def _place_of_rule(message: str, section: Entry) -> Place:
     """Where the first of the keys stands that a rule's message names."""
-    named = [entry for entry in (_inside(section, word.split(".")) for word in _WORD.findall(message)) if entry]
+    named = [entry for entry in (inside(section, word.split(".")) for word in _WORD.findall(message)) if entry]
     return named[0].key_place if named else section.key_place
 
 
-def _inside(entry: Entry, keys: Iterable[str]) -> Entry | None:
+def inside(entry: Entry, keys: Iterable[str]) -> Entry | None:
+    """The entry that the keys lead to, if there is one."""
     for key in keys:
         if not isinstance(entry.value, dict) or key not in entry.value:
             return None
@@ -247,7 +248,7 @@ def _faulty(error: Mapping[str, Any], content: Entry) -> list[Keys]:
     if error["type"] != "value_error" or not isinstance(error["input"], dict):
         return [keys]
     named = [tuple(word.split(".")) for word in _WORD.findall(error["msg"])]
-    return [(*keys, *name) for name in named if _inside(entry, name)] or [keys]
+    return [(*keys, *name) for name in named if inside(entry, name)] or [keys]
 
 
 def _mended(content: Entry, error: Mapping[str, Any], faulty: Iterable[Keys]) -> Entry:

@@ -18,7 +18,7 @@ from distill.collections.collection import DataError
 from distill.errors import RecipeError, RecipeProblem
 from distill.recipe import Recipe
 from distill.recipe_file import read_recipe
-from distill.recipe_problems import models_in, validated, without_null_sections
+from distill.recipe_problems import inside, models_in, validated, without_null_sections
 from distill.recipe_yaml import Entry
 
 # by the key's path: what each model of a recipe is asked to do
@@ -124,15 +124,6 @@ def _references(content: Entry) -> Iterator[tuple[tuple[str, ...], Entry, Role]]
     for name, entry in (named.value if named is not None and isinstance(named.value, dict) else {}).items():
         if isinstance(entry.value, str):
             yield ("models", name), entry, "ranker"
-
-
-def inside(content: Entry, keys: Sequence[str]) -> Entry | None:
-    """The entry that the keys lead to, if there is one."""
-    for key in keys:
-        if not isinstance(content.value, dict) or key not in content.value:
-            return None
-        content = content.value[key]
-    return content
 
 
 def _section(recipe: Recipe | None, keys: Sequence[str]) -> Any:

@@ -117,10 +117,11 @@ def compare(
 def _side_by_side(references: list[str], collection: Path | None, out: Path, overwrite: bool) -> None:
     from distill.collections.beir import read_beir
     from distill.collections.collection import DataError
-    from distill.report.disagreement_page import refuse_existing_disagreement, write_disagreement
+    from distill.report.comparison_files import refuse_existing_report
+    from distill.report.disagreement_page import write_disagreement
     from distill.stages.comparison import MOST_QUERIES, side_by_side
 
-    refuse_existing_disagreement(out, overwrite)
+    refuse_existing_report(out, overwrite)
     read = _runs(references)
     if len(read) > 2:
         raise DataError(f"{len(read)} runs without judgments; two are set side by side, or give --qrels or --labels")

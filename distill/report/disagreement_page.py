@@ -5,21 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from distill.collections.files import refuse_existing, whole_file
+from distill.collections.files import whole_file
 from distill.evaluation.disagreement import Disagreement
 from distill.report.comparison_files import CONTRASTS, FIGURES, PAGE, PER_QUERY
 from distill.report.page import write_page
 from distill.stages.comparison import MOST_QUERIES
-
-
-def refuse_existing_disagreement(folder: Path, overwrite: bool) -> None:
-    """Stop before any work where a file of the report stands in the folder.
-
-    Raises:
-        DataError: one does, and ``overwrite`` is not set.
-    """
-    for name in (PAGE, FIGURES, CONTRASTS, PER_QUERY):
-        refuse_existing(folder / name, overwrite)
 
 
 def write_disagreement_page(found: Disagreement, path: Path) -> None:
