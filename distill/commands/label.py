@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from labeling.job import JobSettings
 
 CANDIDATES = 20
-PART_LISTS = 16
+PART_LISTS = 16  # as in `distill.steps`, which loads torch, and --help must not
 DOCUMENT_WORDS = 100
 REASON_DOCUMENTS = 3
 _QUERIES = "file with one query id a line; default: all of the run but those judged in dev or test"
@@ -163,7 +163,8 @@ class _Lists:
         from labeling.shards import Shard
 
         if self.bottom >= self.candidates:
-            raise typer.BadParameter(f"{self.bottom} is not below --candidates {self.candidates}", param_hint="bottom")
+            problem = f"{self.bottom} is not below --candidates {self.candidates}"
+            raise typer.BadParameter(problem, param_hint="--bottom")
         share = Shard.parse(self.shard or "1/1")
         loaded, ranked = read_beir(self.collection), read_run(self.run)
         check_run(ranked, loaded, str(self.run))
@@ -272,11 +273,11 @@ def _label_flags(
 
 
 def _label_recipe(name: str, changes: list[str], out: Path, said: Mapping[str, Any], dry_run: bool) -> None:
+    from distill import steps
     from distill.checking.report import checked_recipe
     from distill.collections.collection import DataError
     from distill.pipeline import open_run, run_recipe
     from distill.stages.label_engines import EngineSettings
-    from distill.steps import LISTS, labelled_candidates, teacher_source
     from labeling.job import JobSettings
 
     console = Console()
@@ -288,10 +289,10 @@ def _label_recipe(name: str, changes: list[str], out: Path, said: Mapping[str, A
         run_recipe(recipe, out, console, last="labels", engine=where)
         return
     run = open_run(recipe, out, before="labels", engine=where)
-    begun = [out / folder / LISTS for folder in ("labels.partial", "labels") if (out / folder / LISTS).exists()]
-    folder = begun[0] if begun else out / "labels" / LISTS
-    lists, settings = labelled_candidates(run), JobSettings(part_lists=PART_LISTS)
-    _show_plan(console, run.collection, run.first_stage, lists, teacher_source(run), folder, settings, run.engine)
+    places = [out / folder / steps.LISTS for folder in ("labels.partial", "labels")]
+    folder = next((place for place in places if place.exists()), places[-1])
+    lists, settings = steps.labelled_candidates(run), JobSettings(part_lists=steps.PART_LISTS)
+    _show_plan(console, run.collection, run.first_stage, lists, steps.teacher_source(run), folder, settings, run.engine)
 
 
 def _show_plan(

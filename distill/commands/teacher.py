@@ -1,4 +1,4 @@
-"""`distill teacher`: fit RouteHead and its baselines on judged queries."""
+"""`distill teacher`: make a teacher of a large model's heads, measure it, look into it and find segments with it."""
 
 from __future__ import annotations
 

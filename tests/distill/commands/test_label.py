@@ -2,8 +2,10 @@ import re
 
 import pytest
 
+from distill import steps
 from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
+from distill.commands import label
 from distill.first_stage import BM25Settings, bm25_run
 from distill.models import ModelReference, causal_model_without_weights
 from distill.recipe import JudgeSection, MixSection, TeacherSection
@@ -183,6 +185,17 @@ def test_what_a_judge_would_ignore_is_refused(distill, flags, tmp_path, judge, o
     assert code == 2
     said = " ".join(re.sub(r"[│╭╮╰╯─]", " ", err).split())
     assert f"Invalid value for {option[0]}: it is for {judges}" in said
+
+
+def test_a_job_by_flags_writes_as_many_lists_at_once_as_a_recipes():
+    assert label.PART_LISTS == steps.PART_LISTS
+
+
+def test_more_documents_from_the_end_than_are_read_are_refused(distill, flags, tmp_path):
+    code, _, err = distill("label", *flags, "--candidates", 4, "--bottom", 4, "--out", tmp_path / "labels")
+    assert code == 2
+    said = " ".join(re.sub(r"[│╭╮╰╯─]", " ", err).split())
+    assert "Invalid value for --bottom: 4 is not below --candidates 4" in said
 
 
 def test_queries_that_the_run_lacks_are_counted(distill, house, flags, tmp_path):
