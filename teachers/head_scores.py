@@ -287,14 +287,17 @@ def reading_order(query: str, documents: Sequence[str], settings: PromptSettings
     return canonical_order(query, documents, order)
 
 
-def _over_orders(readings: Sequence[tuple[HeadScores, list[Tensor]]]) -> ListReading:
-    """The mean of one list's readings; the tokens that were read add up."""
-    orders = [scores for scores, _ in readings]
+def mean_scores(orders: Sequence[HeadScores]) -> HeadScores:
+    """The mean of one list's scores in several orders; the tokens that were read add up."""
     names = ("real", "null", "masked", "all_heads", "state")
     means = {name: torch.stack([getattr(scores, name) for scores in orders]).mean(0) for name in names}
-    scores = replace(orders[0], **means, tokens=sum(scores.tokens for scores in orders))
+    return replace(orders[0], **means, tokens=sum(scores.tokens for scores in orders))
+
+
+def _over_orders(readings: Sequence[tuple[HeadScores, list[Tensor]]]) -> ListReading:
+    orders = [scores for scores, _ in readings]
     tokens = [torch.stack(weights).mean(0) for weights in zip(*(weights for _, weights in readings), strict=True)]
-    return ListReading(scores, orders, tokens)
+    return ListReading(mean_scores(orders), orders, tokens)
 
 
 def _per_document(read: DocumentWeights, columns: Tensor, state: Tensor, cut: Tensor, tokens: int) -> HeadScores:

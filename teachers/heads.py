@@ -28,6 +28,11 @@ class Head:
             raise ValueError(f"a head is written LAYER.INDEX, as in 12.5; got {text!r}")
         return cls(int(layer), int(index))
 
+    @classmethod
+    def of_flat(cls, flat: int, heads_per_layer: int) -> Head:
+        """The head of a row of an array whose first axis is (layers x heads); see `flat_indices` for the way back."""
+        return cls(*divmod(flat, heads_per_layer))
+
 
 def depth_of(heads: Iterable[Head]) -> int:
     """Number of layers that a forward pass must run to reach every one of ``heads``."""

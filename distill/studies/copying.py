@@ -12,13 +12,13 @@ from distill.studies.journal import Journal, journal_key
 from distill.studies.material import StudyMaterial
 from distill.studies.needle_questions import NeedleGrid, NeedleQuestion, build_prompts, draw_questions
 from distill.studies.study import COLOURS, StudyResult, StudyTable, label
+from teachers.heads import Head
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
     from teachers.copying import CopySettings
-    from teachers.heads import Head
 
 SIZES = (8, 16, 32, 64)
 # The paper's own line between heads that copy and all others.
@@ -140,10 +140,8 @@ def study_copying(
 
 def _heads(scores: Tensor) -> list[Head]:
     """All heads, the one that copies most first."""
-    from teachers.heads import Head
-
     order = scores.flatten().double().argsort(descending=True, stable=True)
-    return [Head(*divmod(int(flat), scores.shape[1])) for flat in order]
+    return [Head.of_flat(flat, scores.shape[1]) for flat in order.tolist()]
 
 
 def _overlaps(sets: Mapping[str, list[Head]], material: StudyMaterial) -> list[dict[str, Any]]:

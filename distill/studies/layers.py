@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from distill.evaluation.statistics import Interval, mean_interval, paired_difference
+from distill.evaluation.statistics import paired_difference
 from distill.progress import Advance
+from distill.studies.intervals import mean_of, span
 from distill.studies.material import StudyMaterial
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
 
@@ -96,9 +97,9 @@ def _bell(found: Mapping[str, _Found], material: StudyMaterial) -> StudyTable:
         bell = entry.layers if entry.deep is None else entry.deep
         n = len(bell.mean)
         for layer in range(bell.mean.shape[1]):
-            best = _interval(bell.best[:, layer])
+            best = mean_of(bell.best[:, layer])
             rows.append(
-                (name, n, layer, float(bell.mean[:, layer].mean()), _span(best), float(bell.together[:, layer].mean()))
+                (name, n, layer, float(bell.mean[:, layer].mean()), span(best), float(bell.together[:, layer].mean()))
             )
     columns = ("collection", "n", "layer", "mean head alone", "best head (held out)", "all its heads together")
     told = f"{material.layers} of the model's {material.model_layers} layers were read"
@@ -107,8 +108,8 @@ def _bell(found: Mapping[str, _Found], material: StudyMaterial) -> StudyTable:
 
 def _counts(found: Mapping[str, _Found]) -> StudyTable:
     rows: list[tuple[Cell, ...]] = [
-        (name, entry.n, count, _span(_interval(entry.counts.equal[:, column])),
-         _span(_interval(entry.counts.learned[:, column])))
+        (name, entry.n, count, span(mean_of(entry.counts.equal[:, column])),
+         span(mean_of(entry.counts.learned[:, column])))
         for name, entry in found.items()
         for column, count in enumerate(entry.counts.tried)
     ]  # fmt: skip
@@ -126,8 +127,8 @@ def _depths(found: Mapping[str, _Found], timed_lists: int) -> StudyTable:
             seconds = entry.seconds.get(depth)
             part = seconds / entry.seconds[entry.depths.tried[-1]] if seconds else None
             rows.append(
-                (name, entry.n, depth, _span(_interval(entry.depths.equal[:, column])), _span(_interval(own)),
-                 _span(change, "+.3f"), seconds, part)
+                (name, entry.n, depth, span(mean_of(entry.depths.equal[:, column])), span(mean_of(own)),
+                 span(change, "+.3f"), seconds, part)
             )  # fmt: skip
     columns = (
         "collection", "n", "depth", "best heads, equal", "all heads, learned", "against whole depth", "seconds a list",
@@ -182,7 +183,7 @@ def _about_deeper(found: Mapping[str, _Found], material: StudyMaterial) -> list[
 
 def _facts(entry: _Found) -> dict[str, Any]:
     def rows(values: Tensor) -> list[Any]:
-        return [_plain(_interval(column)) for column in values.T]
+        return [asdict(mean_of(column)) for column in values.T]
 
     def bell(found: LayerQuality) -> dict[str, Any]:
         parts = {"mean": found.mean, "best": found.best, "together": found.together}
@@ -212,7 +213,7 @@ def _draw(figure: Figure, found: Mapping[str, _Found], settings: LayerSettings) 
             bell.plot(layers, values.mean(0).tolist(), color=colour, linestyle=line, label=f"{told}, {what}")
         for axes, tried in ((counts, entry.counts), (depths, entry.depths)):
             for values, line, what in ((tried.learned, "-", "learned weights"), (tried.equal, "--", "equal weights")):
-                drawn = [_interval(column) for column in values.T]
+                drawn = [mean_of(column) for column in values.T]
                 axes.plot(tried.tried, [i.mean for i in drawn], color=colour, linestyle=line, marker="o", ms=3,
                           label=f"{told}, {what}")  # fmt: skip
                 axes.fill_between(tried.tried, [i.low for i in drawn], [i.high for i in drawn], color=colour, alpha=0.1)
@@ -224,16 +225,3 @@ def _draw(figure: Figure, found: Mapping[str, _Found], settings: LayerSettings) 
     for axes in (bell, counts, depths):
         axes.grid(alpha=0.3)
         axes.legend(fontsize="x-small")
-
-
-def _interval(values: Tensor) -> Interval:
-    # 2,000 resamples place the ends well within .002 on lists as many as these
-    return mean_interval(values.tolist(), resamples=2000)
-
-
-def _span(interval: Interval, form: str = ".3f") -> str:
-    return f"{interval.mean:{form}} ({interval.low:{form}} to {interval.high:{form}})"
-
-
-def _plain(interval: Interval) -> dict[str, float]:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}

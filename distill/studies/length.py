@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from distill.evaluation.statistics import Interval, PairedDifference, mean_interval, paired_difference
+from distill.evaluation.statistics import paired_difference
 from distill.progress import Advance
+from distill.studies.intervals import difference, mean_of, span
 from distill.studies.material import StudyMaterial, stored_scores
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
 
@@ -146,7 +147,7 @@ def _second_order(material: StudyMaterial, number: int, again: Sequence[int], on
 
 
 def _averaged(one: Sequence[Any], other: Sequence[Any]) -> list[Any]:
-    from teachers.studies.length import mean_scores
+    from teachers.head_scores import mean_scores
 
     return [mean_scores(pair) for pair in zip(one, other, strict=True)]
 
@@ -158,7 +159,7 @@ def _carried(found: Mapping[str, _Found]) -> StudyTable:
             own = entry.carried[other, other]
             for column, how in enumerate(_HOW):
                 change = paired_difference(quality[:, column].tolist(), own[:, column].tolist(), 2000)
-                rows.append((name, entry.n, how, one, other, _span(_mean(quality[:, column])), *_difference(change)))
+                rows.append((name, entry.n, how, one, other, span(mean_of(quality[:, column])), *difference(change)))
     columns = (
         "collection", "n", "how", "found on lists of", "used on lists of", "nDCG@10", "less own length's, 95 %", "p"
     )  # fmt: skip
@@ -174,7 +175,7 @@ def _by_place(found: Mapping[str, _Found]) -> StudyTable:
         for part in PARTS:
             at = [row for row, own in enumerate(parts) if own == part]
             if len(at) > 1:
-                figures = (_span(_mean(entry.quality[at, column])) for column in (0, 1))
+                figures = (span(mean_of(entry.quality[at, column])) for column in (0, 1))
                 rows.append((name, part, len(at), *figures))
     title = "Held-out nDCG@10 by where the one relevant document stood in the prompt (drawn at random), 95 % intervals"
     return StudyTable(title, ("collection", "place", "n", *_HOW), rows)
@@ -190,7 +191,7 @@ def _orders(found: Mapping[str, _Found]) -> StudyTable:
                 first = entry.orders["one order"][:, column].tolist()
                 change = paired_difference(quality[:, column].tolist(), first, 2000)
                 middle, ends = _middle(quality[:, column], entry.order_places)
-                figures = (_span(_mean(quality[:, column])), *_difference(change), middle, ends)
+                figures = (span(mean_of(quality[:, column])), *difference(change), middle, ends)
                 rows.append((name, len(quality), how, what, *figures))
     columns = (
         "collection", "n", "how", "read in", "nDCG@10", "less one order, 95 %", "p", "relevant in the middle",
@@ -228,7 +229,7 @@ def _answer(found: Mapping[str, _Found]) -> list[str]:
 
 def _lost(entry: _Found, one: int, other: int) -> str:
     own, foreign = entry.carried[other, other][:, 1].tolist(), entry.carried[one, other][:, 1].tolist()
-    return _span(paired_difference(foreign, own, 2000).interval, "+.3f")
+    return span(paired_difference(foreign, own, 2000).interval, "+.3f")
 
 
 def _facts(entry: _Found) -> dict[str, Any]:
@@ -236,7 +237,7 @@ def _facts(entry: _Found) -> dict[str, Any]:
         "n": entry.n,
         "carried": [
             {"found_on": one, "used_on": other, **{
-                how: asdict(_mean(quality[:, column])) for column, how in enumerate(_HOW)
+                how: asdict(mean_of(quality[:, column])) for column, how in enumerate(_HOW)
             }}
             for (one, other), quality in entry.carried.items()
         ],
@@ -261,7 +262,7 @@ def _draw(figure: Figure, found: Mapping[str, _Found]) -> None:
             )  # fmt: skip
             slot += 1
         parts = [part_of(place) for place in entry.places]
-        shown = [(at, _mean(entry.quality[[r for r, own in enumerate(parts) if own == part], 1]))
+        shown = [(at, mean_of(entry.quality[[r for r, own in enumerate(parts) if own == part], 1]))
                  for at, part in enumerate(PARTS) if parts.count(part) > 1]  # fmt: skip
         means = [interval.mean for _, interval in shown]
         errors = [[i.mean - i.low for _, i in shown], [i.high - i.mean for _, i in shown]]
@@ -279,15 +280,3 @@ def _draw(figure: Figure, found: Mapping[str, _Found]) -> None:
     for axes in (lengths, places):
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-
-
-def _mean(values: Tensor) -> Interval:
-    return mean_interval(values.tolist(), resamples=2000)
-
-
-def _span(interval: Interval, form: str = ".3f") -> str:
-    return f"{interval.mean:{form}} ({interval.low:{form}} to {interval.high:{form}})"
-
-
-def _difference(change: PairedDifference) -> tuple[Cell, Cell]:
-    return _span(change.interval, "+.3f"), change.p_value

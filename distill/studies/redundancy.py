@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from distill.collections.collection import DataError
-from distill.evaluation.statistics import Interval, mean_interval, paired_difference
+from distill.evaluation.statistics import Interval, paired_difference
 from distill.progress import Advance
+from distill.studies.intervals import mean_of, span
 from distill.studies.material import StudyMaterial
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
+from teachers.heads import Head
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +98,7 @@ def _summary(found: Mapping[str, _Found]) -> StudyTable:
 
 def _alike(found: Mapping[str, _Found], width: int) -> StudyTable:
     rows: list[tuple[Cell, ...]] = [
-        (name, *_names(pair, width), pair.correlation, _span(_mean(pair.gains), "+.3f"))
+        (name, *_names(pair, width), pair.correlation, span(mean_of(pair.gains), "+.3f"))
         for name, entry in found.items()
         for pair in sorted(entry.pairs, key=lambda pair: -pair.correlation)[:_SHOWN]
     ]
@@ -111,7 +113,7 @@ def _helping(found: Mapping[str, _Found], width: int) -> StudyTable:
         ordered = sorted(entry.pairs, key=lambda pair: -float(pair.gains.mean()))
         for what, chosen in (("helps", ordered[:_SHOWN]), ("conflicts", ordered[: -_SHOWN - 1 : -1])):
             rows += [
-                (name, what, *_names(pair, width), pair.correlation, _span(_mean(pair.gains), "+.3f"))
+                (name, what, *_names(pair, width), pair.correlation, span(mean_of(pair.gains), "+.3f"))
                 for pair in chosen
             ]
     columns = ("collection", "pair", "head", "head", "correlation", "gain, 95 %")
@@ -127,8 +129,8 @@ def _growing(found: Mapping[str, _Found]) -> StudyTable:
             at = size - 1
             change = paired_difference(greedy.ndcg[:, at].tolist(), best.ndcg[:, at].tolist(), 2000).interval
             rows.append((
-                name, entry.n, size, _span(_mean(best.ndcg[:, at])), _span(_mean(greedy.ndcg[:, at])),
-                _span(change, "+.3f"), float(best.alone[:, at].mean()), float(best.effective[at]),
+                name, entry.n, size, span(mean_of(best.ndcg[:, at])), span(mean_of(greedy.ndcg[:, at])),
+                span(change, "+.3f"), float(best.alone[:, at].mean()), float(best.effective[at]),
                 float(greedy.effective[at]),
             ))  # fmt: skip
     columns = (
@@ -164,12 +166,12 @@ def _facts(entry: _Found, width: int) -> dict[str, object]:
         "n": entry.n,
         "rank_correlation_of_alikeness_and_gain": entry.helped,
         "pairs": [
-            {"heads": _names(p, width), "correlation": p.correlation, "gain": _plain(_normal(p.gains))}
+            {"heads": _names(p, width), "correlation": p.correlation, "gain": asdict(_normal(p.gains))}
             for p in entry.pairs
         ],
         "sets": {
             name: {
-                "ndcg": [_plain(_mean(column)) for column in grown.ndcg.T],
+                "ndcg": [asdict(mean_of(column)) for column in grown.ndcg.T],
                 "last_head_alone": grown.alone.mean(0).tolist(),
                 "effective_heads": grown.effective.tolist(),
             }
@@ -184,8 +186,9 @@ def _draw(figure: Figure, found: Mapping[str, _Found], width: int) -> None:
     for axes, (name, entry) in zip(panels, found.items(), strict=False):
         image = axes.imshow(entry.alike[entry.order][:, entry.order], cmap="PuOr", vmin=-1, vmax=1)
         ticks = range(0, len(entry.order), 4)
-        axes.set_xticks(ticks, [_name(entry.order[tick], width) for tick in ticks], rotation=90)
-        axes.set_yticks(ticks, [_name(entry.order[tick], width) for tick in ticks])
+        names = [str(Head.of_flat(entry.order[tick], width)) for tick in ticks]
+        axes.set_xticks(ticks, names, rotation=90)
+        axes.set_yticks(ticks, names)
         axes.set(
             title=f"{label(name)} (n={entry.n}): correlation", xlabel="head, best first", ylabel="head, best first"
         )
@@ -210,26 +213,11 @@ def _draw(figure: Figure, found: Mapping[str, _Found], width: int) -> None:
 
 
 def _names(pair: Pair, width: int) -> tuple[str, str]:
-    return _name(pair.heads[0], width), _name(pair.heads[1], width)
-
-
-def _name(flat: int, width: int) -> str:
-    return f"{flat // width}.{flat % width}"
-
-
-def _mean(values: Tensor) -> Interval:
-    return mean_interval(values.tolist(), resamples=2000)
+    one, other = (str(Head.of_flat(flat, width)) for flat in pair.heads)
+    return one, other
 
 
 def _normal(values: Tensor) -> Interval:
     """The mean with its normal interval: hundreds of pairs are judged, and a bootstrap of each takes minutes."""
     mean, error = float(values.mean()), float(values.std()) / len(values) ** 0.5
     return Interval(mean, mean - 1.96 * error, mean + 1.96 * error)
-
-
-def _plain(interval: Interval) -> dict[str, float]:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
-
-
-def _span(interval: Interval, form: str = ".3f") -> str:
-    return f"{interval.mean:{form}} ({interval.low:{form}} to {interval.high:{form}})"

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from distill.evaluation.statistics import PairedDifference, paired_difference
 from distill.progress import Advance
 from distill.stages.inspection import first_word_slices
+from distill.studies.intervals import difference, span
 from distill.studies.material import JudgedCollection, StudyMaterial
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
+from teachers.heads import Head
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -161,9 +163,9 @@ def _gains(
     gains: Mapping[tuple[str, str, str], tuple[int, PairedDifference]],
 ) -> StudyTable:
     rows: list[tuple[Cell, ...]] = [
-        (name, "all", "", n, float(routed[name].static.mean()), *_difference(gain)) for name, (n, gain) in whole.items()
+        (name, "all", "", n, float(routed[name].static.mean()), *difference(gain)) for name, (n, gain) in whole.items()
     ]
-    rows += [(name, kind, value, n, None, *_difference(gain)) for (name, kind, value), (n, gain) in gains.items()]
+    rows += [(name, kind, value, n, None, *difference(gain)) for (name, kind, value), (n, gain) in gains.items()]
     columns = ("collection", "kind of query", "value", "n", "learned weights", "routed less learned, 95 %", "p")
     return StudyTable(f"Out-of-fold nDCG@10 of a trained router, kinds of {_LEAST_KIND} queries or more", columns, rows)
 
@@ -192,10 +194,9 @@ def _answer(tests: Mapping[tuple[str, str], KindTest], whole: Mapping[str, tuple
         else "No kind of query is tested: all queries are of one."
     ]
     for name, (n, gain) in whole.items():
-        ends = gain.interval
         sure = "which is more than chance" if gain.p_value < _LIKELY else "which chance alone can give"
         sentences.append(
-            f"{name}: a trained router ranks {ends.mean:+.3f} ({ends.low:+.3f} to {ends.high:+.3f}) nDCG@10 against "
+            f"{name}: a trained router ranks {span(gain.interval, '+.3f')} nDCG@10 against "
             f"learned weights over {n} lists, {sure} (p {gain.p_value:.3f})."
         )
     return sentences[:4]
@@ -213,13 +214,13 @@ def _draw(
     placed, shares = plane(zscore(labels.T))
     named = set(labels.mean(0).argsort(descending=True)[:12].tolist())
     drawn = heads.scatter(
-        placed[:, 0], placed[:, 1], c=[flat // width for flat in pool], cmap="viridis",
+        placed[:, 0], placed[:, 1], c=[Head.of_flat(flat, width).layer for flat in pool], cmap="viridis",
         s=(30 + 300 * labels.mean(0)).tolist(),
     )  # fmt: skip
     for place, (flat, (x, y)) in enumerate(zip(pool, placed.tolist(), strict=True)):
         if place not in named:
             continue
-        heads.annotate(f"{flat // width}.{flat % width}", (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
+        heads.annotate(str(Head.of_flat(flat, width)), (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
     figure.colorbar(drawn, ax=heads, label="layer")
     _axes(heads, shares, f"heads by the queries that pick them (n={len(labels)}); size: how often")
     placed, shares = plane(states)
@@ -242,9 +243,4 @@ def _axes(axes: Any, shares: tuple[float, float], title: str) -> None:
 
 
 def _named(heads: Sequence[tuple[int, float]], width: int) -> str:
-    return ", ".join(f"{flat // width}.{flat % width} {difference:+.2f}" for flat, difference in heads)
-
-
-def _difference(gain: PairedDifference) -> tuple[Cell, Cell]:
-    ends = gain.interval
-    return f"{ends.mean:+.3f} ({ends.low:+.3f} to {ends.high:+.3f})", gain.p_value
+    return ", ".join(f"{Head.of_flat(flat, width)} {more:+.2f}" for flat, more in heads)

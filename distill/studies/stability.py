@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from distill.collections.collection import DataError
 from distill.progress import Advance
+from distill.studies.intervals import span
 from distill.studies.material import StudyMaterial
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from teachers.studies.stability import Spread, StabilityRow, StabilitySettings, TransferRow
+    from teachers.studies.stability import StabilityRow, StabilitySettings, TransferRow
 
 NAME = "stability"
 _QUESTION = "Are the heads that rank the same ones on other queries and collections, and how few queries find them?"
@@ -78,7 +79,7 @@ def stability(material: StudyMaterial, settings: StabilitySettings, on_progress:
 def _overlaps(inside: Within, heads: int) -> StudyTable:
     counts = list(next(iter(inside.values()))[0].overlap)
     rows: list[tuple[Cell, ...]] = [
-        (name, rule, row.queries, *(_span(row.overlap[k], ".1f") for k in counts), _span(row.correlation, ".2f"))
+        (name, rule, row.queries, *(span(row.overlap[k], ".1f") for k in counts), span(row.correlation, ".2f"))
         for (name, rule), found in inside.items()
         for row in found
     ]
@@ -96,7 +97,7 @@ def _worth(inside: Within, settings: StabilitySettings) -> StudyTable:
             rule,
             row.queries,
             row.held,
-            *(_span(row.ndcg[k], ".3f") for k in counts),
+            *(span(row.ndcg[k], ".3f") for k in counts),
             *(row.loss[k].mean for k in counts),
         )  # fmt: skip
         for (name, rule), found in inside.items()
@@ -116,8 +117,8 @@ def _worth(inside: Within, settings: StabilitySettings) -> StudyTable:
 def _shared_across(between: Across, heads: int) -> StudyTable:
     counts = list(next(iter(between.values())).overlap)
     rows: list[tuple[Cell, ...]] = [
-        (f"{first} / {second}", rule, row.queries, *(_span(row.overlap[k], ".1f") for k in counts),
-         _span(row.correlation, ".2f"))
+        (f"{first} / {second}", rule, row.queries, *(span(row.overlap[k], ".1f") for k in counts),
+         span(row.correlation, ".2f"))
         for (first, second, rule), row in between.items()
     ]  # fmt: skip
     columns = ("collections", "rule", "queries of each", *(f"shared of {k}" for k in counts), "rank correlation")
@@ -127,7 +128,7 @@ def _shared_across(between: Across, heads: int) -> StudyTable:
 def _worth_across(between: Across) -> StudyTable:
     counts = list(next(iter(between.values())).own)
     rows: list[tuple[Cell, ...]] = [
-        (second, whose, rule, row.queries, *(_span(values[k], ".3f") for k in counts))
+        (second, whose, rule, row.queries, *(span(values[k], ".3f") for k in counts))
         for (first, second, rule), row in between.items()
         for whose, values in ((f"{second} (others)", row.own), (first, row.foreign))
     ]
@@ -190,7 +191,3 @@ def _draw(figure: Figure, inside: Within, counts: Mapping[str, int], settings: S
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     overlap.legend(fontsize="small")
-
-
-def _span(spread: Spread, form: str) -> str:
-    return f"{spread.mean:{form}} ({spread.low:{form}} to {spread.high:{form}})"
