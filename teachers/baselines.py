@@ -18,7 +18,7 @@ from torch import Tensor
 from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, JudgedLists, head_features
 from teachers.head_scores import HeadScores
-from teachers.head_search import rank_heads
+from teachers.head_search import listwise_log_likelihood, rank_heads
 from teachers.heads import Head, depth_of, flat_indices
 
 _STEPS = 300
@@ -27,6 +27,9 @@ _LEARNING_RATE = 0.02
 
 QRHEAD_FEATURES = FeatureSettings(mass="masked", normalise="none")
 """What the published static sets sum over."""
+
+CORE_FEATURES = FeatureSettings(mass="raw", normalise="none")
+"""What the contrastive rule picks heads by."""
 
 
 class HeadRanker(Protocol):
@@ -153,7 +156,7 @@ def best_heads(lists: JudgedLists, heads_per_layer: int, count: int) -> list[Hea
     Source: Zhang, Xiong et al., Query-Focused Retrieval Heads Improve Long-Context Reasoning and Re-ranking, EMNLP
     2025 (the nDCG rule of its public code; its other rule takes the mean mass on relevant documents).
     """
-    return [Head(*divmod(int(flat), heads_per_layer)) for flat in rank_heads(lists)[:count]]
+    return [Head.of_flat(flat, heads_per_layer) for flat in rank_heads(lists)[:count].tolist()]
 
 
 def equal_weights(heads: Sequence[Head]) -> WeightedHeads:
@@ -180,6 +183,4 @@ def listwise_cross_entropy(scores: Tensor, lists: JudgedLists) -> Tensor:
 
     Source: Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach, ICML 2007 (ListNet, top one).
     """
-    log_p = scores.masked_fill(~lists.valid, -torch.inf).log_softmax(-1).masked_fill(~lists.valid, 0.0)
-    share = lists.gains / lists.gains.sum(-1, keepdim=True).clamp_min(1e-12)
-    return -(share * log_p).sum(-1).mean()
+    return -listwise_log_likelihood(scores[:, None], lists).mean()

@@ -9,9 +9,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from teachers.baselines import CORE_FEATURES, QRHEAD_FEATURES
 from teachers.errors import TeacherError
-from teachers.features import FeatureSettings, JudgedLists, judged_lists
+from teachers.features import JudgedLists, judged_lists
 from teachers.fitting import RouteHeadSettings, fit_router
+from teachers.folds import fold_places
 from teachers.head_scores import HeadScores
 from teachers.head_search import (
     rank_heads,
@@ -96,26 +98,21 @@ def rank_out_of_fold(
         raise TeacherError("a list without a relevant document teaches nothing; leave it out")
     ground = _Ground(
         judged_lists(scores, gains, routehead.features),
-        judged_lists(scores, gains, FeatureSettings(mass="masked", normalise="none")),
-        judged_lists(scores, gains, FeatureSettings(mass="raw", normalise="none")),
+        judged_lists(scores, gains, QRHEAD_FEATURES),
+        judged_lists(scores, gains, CORE_FEATURES),
         {name: list(rows) for name, rows in others.items()},
         list(gains),
     )
     ranked = {**ground.opinions, "all_heads": [entry.all_heads for entry in scores]}
-    generator = torch.Generator().manual_seed(settings.seed)
-    fold_of = torch.randperm(len(scores), generator=generator) % settings.folds
-    for fold in range(settings.folds):
-        held = (fold_of == fold).nonzero()[:, 0]
-        heads_per_layer = scores[0].real.shape[1]
-        rows = _held_out(
-            ground.take((fold_of != fold).nonzero()[:, 0]), ground.take(held), heads_per_layer, routehead, settings
-        )
+    heads_per_layer = scores[0].real.shape[1]
+    for done, (train, held) in enumerate(fold_places(len(scores), settings.folds, settings.seed), start=1):
+        rows = _held_out(ground.take(train), ground.take(held), heads_per_layer, routehead, settings)
         for name, values in rows.items():
             row = ranked.setdefault(name, [torch.empty(0)] * len(scores))
             for place, value in zip(held.tolist(), values, strict=True):
                 row[place] = value
         if on_progress is not None:
-            on_progress(fold + 1, settings.folds)
+            on_progress(done, settings.folds)
     return ranked
 
 

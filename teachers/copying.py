@@ -97,7 +97,7 @@ def copy_scores(trials: Sequence[CopyTrial]) -> Tensor:
 def copy_heads(scores: Tensor, count: int) -> list[Head]:
     """The ``count`` heads with the highest ``scores`` (layers, heads), ties by place; fewer if fewer copied at all."""
     order = scores.flatten().double().argsort(descending=True, stable=True)[: min(count, int((scores > 0).sum()))]
-    return [Head(*divmod(int(flat), scores.shape[1])) for flat in order]
+    return [Head.of_flat(flat, scores.shape[1]) for flat in order.tolist()]
 
 
 def copied_share(peaks: Tensor, answer: Sequence[int], prompt: NeedlePrompt) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from teachers.baselines import StaticWeightsSettings, best_heads, learn_weights
 from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, JudgedLists
+from teachers.folds import fold_places
 from teachers.head_search import SearchSettings, ndcg, rank_heads, soft_labels
 from teachers.heads import Head, flat_indices
 from teachers.router import Router, RouterSettings, train_router, untrained_router
@@ -101,7 +102,7 @@ def fit_router(lists: JudgedLists, heads_per_layer: int, settings: RouteHeadSett
     """
     lists = lists.with_relevant()
     refuse_too_few(len(lists), settings)
-    folds = _folds(lists, settings)
+    folds = fold_places(len(lists), settings.router.folds, settings.seed)
     static_choice = _choose_static(lists, folds, settings)
     choice, static, routed, held_out = _choose(lists, folds, heads_per_layer, static_choice, settings)
     ground = _prepare(lists, heads_per_layer, static_choice, settings)
@@ -129,14 +130,6 @@ def refuse_too_few(lists: int, settings: RouteHeadSettings) -> None:
             f"{lists} candidate lists hold a relevant document and {least} are the least to fit a router on; "
             "give more judged queries or deeper candidate lists"
         )
-
-
-def _folds(lists: JudgedLists, settings: RouteHeadSettings) -> list[tuple[Tensor, Tensor]]:
-    """Places of the lists trained on and of those held out, for each fold."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    fold_of = torch.randperm(len(lists), generator=generator) % settings.router.folds
-    held = [fold_of == fold for fold in range(settings.router.folds)]
-    return [((~own).nonzero()[:, 0], own.nonzero()[:, 0]) for own in held]
 
 
 def _choose_static(

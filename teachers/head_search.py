@@ -84,7 +84,7 @@ def single_head_ndcg(lists: JudgedLists, cutoff: int = 10) -> Tensor:
 def rank_heads_by_mass(lists: JudgedLists) -> Tensor:
     """Heads from best to worst by mean mass on a list's relevant documents; (heads,) indices.
 
-    ``lists`` hold masses, not z-scores: `FeatureSettings(mass="masked", normalise="none")` gives the published rule.
+    ``lists`` hold masses, not z-scores: `QRHEAD_FEATURES` gives the published rule.
 
     Source: Zhang, Xiong et al., Query-Focused Retrieval Heads Improve Long-Context Reasoning and Re-ranking, EMNLP
     2025 (the first of the two rules in its public code).
@@ -104,7 +104,7 @@ def contrastive_shares(lists: JudgedLists, temperature: float) -> Tensor:
 
     The share is that of a softmax of mass / ``temperature`` over the one relevant document and all that are not
     relevant, averaged over a list's relevant documents. ``lists`` hold masses under the query
-    alone: `FeatureSettings(mass="raw", normalise="none")`.
+    alone: `CORE_FEATURES`.
 
     Source: CoRe heads (arXiv 2510.02219).
     """

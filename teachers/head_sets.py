@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from teachers.baselines import HeadRanker, learn_weights
+from teachers.baselines import CORE_FEATURES, QRHEAD_FEATURES, learn_weights
 from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, judged_lists
 from teachers.head_scores import HeadScores
@@ -17,7 +17,6 @@ from teachers.head_search import rank_heads, rank_heads_contrastively
 from teachers.heads import Head
 
 SetName = Literal["query_focused", "contrastive", "routed", "copy", "random"]
-SET_NAMES: tuple[SetName, ...] = get_args(SetName)
 
 
 class HeadSetSettings(BaseModel):
@@ -39,22 +38,19 @@ def find_head_sets(
     gains: Sequence[Sequence[float]],
     settings: HeadSetSettings,
     copy: Sequence[Head] | None = None,
-    ranker: HeadRanker | None = None,
 ) -> dict[SetName, list[Head]]:
     """The sets by name, best head first.
 
     ``query_focused``: highest mean nDCG of the head alone, on masked calibrated mass (QRHead's second rule).
     ``contrastive``: highest share of the relevant document among itself and all others, on raw mass (CoRe).
-    ``routed``: largest mean absolute weight. ``copy``: as given. ``random``: any of the heads that were read, each as
-    likely as another.
+    ``routed``: largest absolute weight, signed weights being learned as RouteHead starts from. ``copy``: as given.
+    ``random``: any of the heads that were read, each as likely as another.
 
     Args:
         scores: head scores of judged lists, all read at one depth.
         gains: ``gains[i][j]`` is the relevance of document j of list i; lists without a relevant document are left out.
         settings: sizes and the rules' own settings.
         copy: heads that copy, best first, see `teachers.copying`; None leaves the set out.
-        ranker: whose weights over the lists make the routed set, such as a fitted RouteHead; None learns signed weights
-            on these lists, as RouteHead starts from.
 
     Raises:
         TeacherError: no list holds a relevant document.
@@ -66,9 +62,9 @@ def find_head_sets(
         raise TeacherError(f"none of {len(gains)} lists holds a relevant document; heads cannot be found on them")
     scores, gains = [scores[place] for place in taught], [gains[place] for place in taught]
     layers, heads_per_layer, _ = scores[0].real.shape
-    masked = judged_lists(scores, gains, FeatureSettings(mass="masked", normalise="none"))
-    raw = judged_lists(scores, gains, FeatureSettings(mass="raw", normalise="none"))
-    weights = _learned_weights(scores, gains, settings) if ranker is None else _mean_weights(ranker, scores)
+    masked = judged_lists(scores, gains, QRHEAD_FEATURES)
+    raw = judged_lists(scores, gains, CORE_FEATURES)
+    weights = _learned_weights(scores, gains, settings)
     found: dict[SetName, list[Head]] = {
         "query_focused": _named(rank_heads(masked, settings.cutoff), heads_per_layer),
         "contrastive": _named(rank_heads_contrastively(raw, settings.temperature), heads_per_layer),
@@ -96,15 +92,5 @@ def _learned_weights(
     return weights
 
 
-def _mean_weights(ranker: HeadRanker, scores: Sequence[HeadScores]) -> Tensor:
-    """Mean absolute weight of each head over the lists, (layers x heads,)."""
-    layers, heads_per_layer, _ = scores[0].real.shape
-    total = torch.zeros(layers, heads_per_layer)
-    for entry in scores:
-        for head, weight in ranker.weights(entry).items():
-            total[head.layer, head.index] += abs(weight)
-    return total.flatten() / len(scores)
-
-
 def _named(order: Tensor, heads_per_layer: int) -> list[Head]:
-    return [Head(*divmod(int(flat), heads_per_layer)) for flat in order]
+    return [Head.of_flat(flat, heads_per_layer) for flat in order.tolist()]

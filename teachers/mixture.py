@@ -18,6 +18,7 @@ from torch import Tensor
 from teachers.baselines import learn_weights
 from teachers.errors import TeacherError
 from teachers.features import JudgedLists, zscore
+from teachers.folds import fold_places
 from teachers.head_scores import HeadScores
 from teachers.head_search import ndcg
 from teachers.teacher import HeadTeacher
@@ -96,12 +97,10 @@ def fit_mixture(
     lists = _stacked(scores, gains)
     if len(lists) < folds:
         raise TeacherError(f"{len(lists)} candidate lists hold a relevant document; a mixture takes at least {folds}")
-    fold_of = torch.randperm(len(lists), generator=torch.Generator().manual_seed(seed)) % folds
     mixed = torch.zeros(len(lists))
-    for fold in range(folds):
-        weights = learn_weights(lists.take((fold_of != fold).nonzero()[:, 0]), 0.0)
-        held = lists.take((fold_of == fold).nonzero()[:, 0])
-        mixed[fold_of == fold] = ndcg(torch.einsum("h,qhd->qd", weights, held.features)[:, None], held, 10)[:, 0]
+    for train, places in fold_places(len(lists), folds, seed):
+        weights, held = learn_weights(lists.take(train), 0.0), lists.take(places)
+        mixed[places] = ndcg(torch.einsum("h,qhd->qd", weights, held.features)[:, None], held, 10)[:, 0]
     alone = dict(zip(scores, ndcg(lists.features, lists, 10).mean(0).tolist(), strict=True))
     return learn_mixture(scores, gains), MixtureReport(len(lists), alone, float(mixed.mean()))
 

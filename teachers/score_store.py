@@ -92,15 +92,13 @@ def read_lists(
     lists: Sequence[tuple[str, Sequence[str]]],
     store: HeadScoreStore,
     on_progress: Callable[[int, int], None] | None = None,
-    batch_tokens: int | None = None,
 ) -> Iterator[HeadScores]:
     """Head scores of each (query, documents), from the store where they stand there, read and stored otherwise.
 
-    ``on_progress`` is called with lists done and lists in all, ``batch_tokens`` is `HeadReader.read_many`'s; None for
-    what suits the device: one list after the other on a processor, several at once elsewhere.
+    One list is read after the other on a processor, several at once elsewhere. ``on_progress`` is called with lists
+    done and lists in all.
     """
-    batch_tokens = batch_tokens or reader.batch_tokens
-    at_once = 1 if batch_tokens is None else _LISTS_PER_PART
+    at_once = 1 if reader.batch_tokens is None else _LISTS_PER_PART
     keys = [store.key(reader, query, documents) for query, documents in lists]
     fresh: dict[str, HeadScores] = {}
     waiting: dict[str, tuple[str, Sequence[str]]] = {}
@@ -109,7 +107,7 @@ def read_lists(
             if key not in store and key not in fresh:
                 waiting[key] = entry
             if len(waiting) == at_once or done == len(lists):
-                read = reader.read_many(list(waiting.values()), batch_tokens)
+                read = reader.read_many(list(waiting.values()), reader.batch_tokens)
                 fresh.update(zip(waiting, read, strict=True))
                 waiting = {}
             if len(fresh) == _LISTS_PER_PART:

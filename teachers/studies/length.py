@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
@@ -11,10 +10,11 @@ from torch import Tensor
 
 from teachers.baselines import learn_weights
 from teachers.features import JudgedLists
-from teachers.head_scores import HeadScores, reading_order
+from teachers.folds import fold_places
+from teachers.head_scores import reading_order
 from teachers.head_search import rank_heads
 from teachers.prompt import PromptSettings
-from teachers.studies.held_out import fold_places, out_of_fold, set_ndcg, weighted_ndcg
+from teachers.studies.held_out import out_of_fold, set_ndcg, weighted_ndcg
 
 PARTS = ("first fifth", "second", "middle", "fourth", "last fifth")
 """Of a prompt, by where the relevant document stands among the documents."""
@@ -98,13 +98,6 @@ def relevant_place(
 def part_of(place: float) -> str:
     """Which of `PARTS` a place from 0 to 1 lies in."""
     return PARTS[min(len(PARTS) - 1, int(place * len(PARTS)))]
-
-
-def mean_scores(readings: Sequence[HeadScores]) -> HeadScores:
-    """The mean of several readings of one list, as a reader of so many orders gives it."""
-    tensors = [name.name for name in fields(HeadScores) if name.name not in ("truncated", "tokens")]
-    means = {name: torch.stack([getattr(reading, name) for reading in readings]).mean(0) for name in tensors}
-    return replace(readings[0], **means, tokens=sum(reading.tokens for reading in readings))
 
 
 def _chosen(train: JudgedLists, settings: LengthSettings) -> tuple[list[int], Tensor]:

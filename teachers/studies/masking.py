@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from teachers.baselines import HeadRanker
-from teachers.features import FeatureSettings, judged_lists
+from teachers.baselines import CORE_FEATURES, HeadRanker
+from teachers.features import judged_lists
 from teachers.head_scores import HeadReader, HeadScores
 from teachers.head_search import ndcg
 from teachers.heads import Head
@@ -52,5 +52,5 @@ def masked_quality(
 def list_quality(scores: HeadScores, rankers: Mapping[str, HeadRanker], gains: Sequence[float]) -> dict[str, float]:
     """nDCG@10 of one list under each ranker, from head scores that were read."""
     ranked = torch.stack([ranker.score(scores) for ranker in rankers.values()])
-    one = judged_lists([scores], [gains], FeatureSettings(mass="raw", normalise="none"))
+    one = judged_lists([scores], [gains], CORE_FEATURES)  # any would do: of them nDCG takes nothing but the judgments
     return dict(zip(rankers, ndcg(ranked[None], one, _CUTOFF)[0].tolist(), strict=True))

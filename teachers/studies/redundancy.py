@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
 from teachers.features import JudgedLists, zscore
+from teachers.folds import fold_places
 from teachers.head_search import SearchSettings, rank_heads, search_static_set, single_head_ndcg
-from teachers.studies.held_out import fold_places, out_of_fold, set_ndcg, weighted_ndcg
+from teachers.studies.held_out import out_of_fold, set_ndcg, weighted_ndcg
 
 
 class RedundancySettings(BaseModel):
@@ -95,12 +96,12 @@ def growing_sets(lists: JudgedLists, settings: RedundancySettings) -> dict[str, 
 
     Both are chosen on the other folds; ``greedy`` stops where no head helps there, and stays as it is from then on.
     """
-    places: dict[str, list[Tensor]] = {"best": [], "greedy": []}
+    effective: dict[str, list[Tensor]] = {"best": [], "greedy": []}
 
     def grow(name: str) -> GrowingSet:
         def measure(train: JudgedLists, held: JudgedLists) -> Tensor:
             order = _order(name, train, settings)
-            places[name].append(_effective(correlations(train.of_heads(order)), settings.heads))
+            effective[name].append(_effective(correlations(train.of_heads(order)), settings.heads))
             columns = []
             for size in range(1, settings.heads + 1):
                 kept = order[:size]
@@ -109,9 +110,9 @@ def growing_sets(lists: JudgedLists, settings: RedundancySettings) -> dict[str, 
             return torch.stack(columns, 1)
 
         found = out_of_fold(lists, settings.folds, settings.seed, measure)
-        return GrowingSet(found[..., 0], found[..., 1], torch.stack(places[name]).mean(0))
+        return GrowingSet(found[..., 0], found[..., 1], torch.stack(effective[name]).mean(0))
 
-    return {name: grow(name) for name in places}
+    return {name: grow(name) for name in effective}
 
 
 def _order(name: str, train: JudgedLists, settings: RedundancySettings) -> list[int]:

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from scipy import stats
 from torch import Tensor
 
+from teachers.baselines import CORE_FEATURES, QRHEAD_FEATURES
 from teachers.errors import TeacherError
-from teachers.features import FeatureSettings, JudgedLists, judged_lists
+from teachers.features import JudgedLists, judged_lists
 from teachers.head_scores import HeadScores
 from teachers.head_search import contrastive_shares, single_head_ndcg
 from teachers.studies.held_out import set_ndcg
@@ -113,8 +114,8 @@ def rule_grounds(
 
     Source: Zhang, Xiong et al., Query-Focused Retrieval Heads, EMNLP 2025; CoRe heads (arXiv 2510.02219).
     """
-    masked = judged_lists(scores, gains, FeatureSettings(mass="masked", normalise="none"))
-    raw = judged_lists(scores, gains, FeatureSettings(mass="raw", normalise="none"))
+    masked = judged_lists(scores, gains, QRHEAD_FEATURES)
+    raw = judged_lists(scores, gains, CORE_FEATURES)
     return {
         QUERY_FOCUSED: RuleGround(masked, single_head_ndcg(masked, settings.cutoff)),
         CONTRASTIVE: RuleGround(raw, contrastive_shares(raw, settings.temperature)),

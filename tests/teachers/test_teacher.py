@@ -14,7 +14,7 @@ from teachers.errors import TeacherError
 from teachers.features import FeatureSettings, head_features
 from teachers.fitting import RouteHeadSettings
 from teachers.head_scores import HeadReader, HeadScores
-from teachers.heads import Head, depth_of
+from teachers.heads import Head, depth_of, flat_indices
 from teachers.prompt import PromptSettings
 from teachers.routehead import RouteHead
 from teachers.router import RouterSettings
@@ -31,6 +31,16 @@ QUERY, DOCUMENTS = "w7 w8", ["w1 w2 w3", "w5 w6", "w7 w20 w21", "w30 w31 w32 w33
 @pytest.fixture(scope="module")
 def reader(tokenizer):
     return HeadReader(build("llama"), tokenizer, PROMPT, state_layer=1)
+
+
+@pytest.fixture(scope="module")
+def together_reader(tokenizer):
+    """Reads several lists in one pass, as on an accelerator."""
+
+    class ReadsTogether(HeadReader):
+        batch_tokens = 200
+
+    return ReadsTogether(build("llama"), tokenizer, PROMPT, state_layer=1)
 
 
 @pytest.fixture(scope="module")
@@ -272,12 +282,12 @@ def test_an_interruption_keeps_the_scores_read_so_far(reader, lists, tmp_path):
     assert progress[-1] == len(lists)
 
 
-def test_lists_read_together_are_stored_as_lists_read_alone(reader, lists, tmp_path):
+def test_lists_read_together_are_stored_as_lists_read_alone(reader, together_reader, lists, tmp_path):
     many = [*lists, *[(f"w3 {query}", documents) for query, documents in lists], lists[0]]
     progress = []
     alone = list(read_lists(reader, many, HeadScoreStore(tmp_path / "alone", MODEL)))
     store = HeadScoreStore(tmp_path / "together", MODEL)
-    together = list(read_lists(reader, many, store, lambda done, total: progress.append((done, total)), 200))
+    together = list(read_lists(together_reader, many, store, lambda done, total: progress.append((done, total))))
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one.real, other.real, rtol=0, atol=1e-6)
         torch.testing.assert_close(one.state, other.state, rtol=0, atol=1e-5)
@@ -286,14 +296,14 @@ def test_lists_read_together_are_stored_as_lists_read_alone(reader, lists, tmp_p
     assert sorted(lists_in(tmp_path / "together")) == [8, 16]
 
 
-def test_an_interruption_of_lists_read_together_costs_no_part_that_was_read(reader, lists, tmp_path):
+def test_an_interruption_of_lists_read_together_costs_no_part_that_was_read(together_reader, lists, tmp_path):
     many = [*lists, *[(f"w3 {query}", documents) for query, documents in lists]]
 
     def stop(done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(read_lists(reader, many, HeadScoreStore(tmp_path, MODEL), stop, 200))
+        list(read_lists(together_reader, many, HeadScoreStore(tmp_path, MODEL), stop))
     assert lists_in(tmp_path) == [16]
 
 
@@ -312,6 +322,9 @@ def test_a_broken_part_is_passed_over_and_its_lists_are_read_again(reader, lists
 def test_heads_are_written_as_they_are_read():
     assert Head.parse("12.5") == Head(12, 5)
     assert str(Head(12, 5)) == "12.5"
+    # layers outermost, 8 heads each: 12 * 8 + 5
+    assert Head.of_flat(101, 8) == Head(12, 5)
+    assert flat_indices([Head(12, 5)], 8) == [101]
     assert depth_of([Head(3, 1), Head(7, 0)]) == 8
 
 

@@ -4,13 +4,12 @@ import pytest
 import torch
 
 from teachers.features import JudgedLists
-from teachers.head_scores import HeadScores, reading_order
+from teachers.head_scores import HeadScores, mean_scores, reading_order
 from teachers.prompt import PromptSettings
 from teachers.studies.length import (
     PARTS,
     LengthSettings,
     carried,
-    mean_scores,
     part_of,
     quality_from,
     relevant_place,

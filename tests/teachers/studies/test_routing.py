@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from teachers.router import RouterSettings
-from teachers.studies.held_out import fold_places, out_of_fold
+from teachers.studies.held_out import out_of_fold
 from teachers.studies.routing import RoutingSettings, kind_test, plane, route_out_of_fold
 from tests.teachers.studies.judged import planted
 
@@ -89,6 +89,3 @@ def test_no_list_is_measured_by_what_was_chosen_on_it():
         return held.gains[:, 0]
 
     assert out_of_fold(lists, 4, 0, measure).tolist() == list(range(11))
-    assert sorted(place for _, held in fold_places(11, 4, 0) for place in held.tolist()) == list(range(11))
-    with pytest.raises(ValueError, match="3 lists cannot be held out in 4 folds"):
-        fold_places(3, 4, 0)
