@@ -34,8 +34,7 @@ class WarmStart(Section):
     @field_validator("trainer")
     @classmethod
     def _is_known(cls, value: dict[str, Any]) -> dict[str, Any]:
-        known_arguments(value)
-        return value
+        return known_arguments(value)
 
 
 WARM_START = "a first training on a light ranker's scores, before the teacher's labels; none: the labels alone"

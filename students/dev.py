@@ -1,5 +1,6 @@
 """Dev nDCG@10 while training: the one figure by which the best checkpoint is kept and training stops early."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
@@ -10,6 +11,7 @@ from students import StudentError
 from students.scoring import Reranker
 
 MEASURE = "ndcg_cut_10"
+DIVERGED = "the training has diverged; a smaller trainer.learning_rate may help"
 
 
 class DevList(TypedDict):
@@ -27,9 +29,15 @@ def dev_ndcg(reranker: Reranker, dev: Sequence[DevList]) -> float:
 
     Only judgments of given candidates count, and only lists that have a relevant one: it is the quality of the order,
     whatever the first stage missed.
+
+    Raises:
+        StudentError: a score is not finite.
     """
     qrels = {row["query_id"]: _judged_candidates(row) for row in dev}
     scores = reranker.score_many([(row["query"], row["docs"]) for row in dev])
+    for row, values in zip(dev, scores, strict=True):
+        if not all(map(math.isfinite, values)):
+            raise StudentError(f"dev query {row['query_id']!r} has a score that is no number: {DIVERGED}")
     run = {
         row["query_id"]: dict(zip(row["doc_ids"], values, strict=True)) for row, values in zip(dev, scores, strict=True)
     }

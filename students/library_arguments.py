@@ -4,7 +4,7 @@ The libraries' classes take nearly any value; what is wrong with one shows when 
 hours later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import cache
 from typing import Any, get_args, get_type_hints
@@ -14,6 +14,15 @@ from pydantic import TypeAdapter, ValidationError
 from sentence_transformers import CrossEncoderTrainingArguments
 
 _SET_ELSEWHERE = {"output_dir": "by the caller", "seed": "by `seed`", "bf16": "by `precision`"}
+_NOT_TAKEN = {
+    "push_to_hub": "a student is uploaded from its finished folder, by `hf upload`",
+    "load_best_model_at_end": "with dev lists the best checkpoint is kept, without them the last",
+    "metric_for_best_model": "checkpoints are chosen by dev nDCG@10",
+    "greater_is_better": "checkpoints are chosen by dev nDCG@10",
+    "save_only_model": "an interrupted training goes on with its optimizer",
+    "prompts": "students read pairs as they will be served",
+}
+_MAY_BE_NO = {"eval_strategy", "save_strategy", "logging_strategy"}
 _ABOVE_ZERO = {
     "num_train_epochs", "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps", "r",
 }  # fmt: skip
@@ -21,21 +30,41 @@ _ABOVE_ZERO = {
 _LATE_IN_PEFT = {"r", "lora_alpha", "lora_dropout", "bias"}
 
 
-def known_arguments(given: Mapping[str, Any]) -> None:
+def known_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check arguments of CrossEncoderTrainingArguments.
+
+    Returns:
+        The arguments as the trainer takes them: YAML reads a `no` without quotes as False.
 
     Raises:
         ValueError: one is unknown, set elsewhere or has a value that the trainer does not take.
     """
     kinds = _kinds(CrossEncoderTrainingArguments)
-    for name, value in given.items():
+    taken = {name: "no" if name in _MAY_BE_NO and value is False else value for name, value in given.items()}
+    for name, value in taken.items():
         if name not in kinds:
             raise ValueError(f"CrossEncoderTrainingArguments has no argument {name!r}")
         if name in _SET_ELSEWHERE:
             raise ValueError(f"{name} is set elsewhere: {_SET_ELSEWHERE[name]}")
-        if name == "push_to_hub" or name.startswith("hub_"):
-            raise ValueError(f"{name} is not taken: a student is uploaded from its finished folder, by `hf upload`")
+        if reason := _NOT_TAKEN.get("push_to_hub" if name.startswith("hub_") else name):
+            raise ValueError(f"{name} is not taken: {reason}")
         _check_value(name, value, kinds[name])
+    steps: Any = taken.get("max_steps", -1)
+    if steps == 0 or steps < -1:
+        raise ValueError(f"max_steps is {steps!r}; a number above 0 is accepted, or -1 for all epochs")
+    _check_trackers(taken.get("report_to") or "none")
+    return taken
+
+
+def _check_trackers(report_to: str | Sequence[str]) -> None:
+    wanted = {report_to} if isinstance(report_to, str) else {*report_to}
+    if wanted <= {"none", "all"}:
+        return
+    from transformers.integrations import get_available_reporting_integrations
+
+    here = get_available_reporting_integrations()
+    if lacking := wanted - {"none", "all", *here}:
+        raise ValueError(f"report_to is {min(lacking)!r}; here are {', '.join(sorted(here)) or 'no trackers'}, or none")
 
 
 def known_lora_arguments(given: Mapping[str, Any]) -> None:
@@ -72,6 +101,8 @@ def _check_value(name: str, value: Any, kind: Any) -> None:
         raise ValueError(f"{name} is {value!r}; {wanted} is accepted") from None
     if name in _ABOVE_ZERO and value <= 0:
         raise ValueError(f"{name} is {value!r}; a number above 0 is accepted")
+    if name == "learning_rate" and value < 0:
+        raise ValueError(f"{name} is {value!r}; 0 or more is accepted")
 
 
 def _is_enumeration(kind: Any) -> bool:

@@ -106,6 +106,8 @@ def licence_of(origin: Origin, start: str) -> str:
 
 
 def _metrics(origin: Origin, facts: CardFacts) -> str:
+    if facts.dev_ndcg is None and facts.dev_lists:
+        return "Not measured: there were dev lists, but no evaluation by them fell into the training."
     if facts.dev_ndcg is None:
         return "Not measured: the student was trained without dev lists."
     if origin.dev_judgments is not None:

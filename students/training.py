@@ -23,7 +23,7 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from students import StudentError
 from students.dataset import training_lists, used_columns, with_scores
-from students.dev import DevEvaluator, DevList, check_dev, dev_ndcg
+from students.dev import DIVERGED, DevEvaluator, DevList, check_dev, dev_ndcg
 from students.list_weights import with_weights
 from students.losses import SIZED_LOSSES
 from students.model_card import UNTOLD, CardFacts, Origin, card_body, card_metadata
@@ -103,6 +103,8 @@ def train_student(
     request = replace(request, dataset=lists, dev=dev)
     train = _train_one if settings.soup == 1 else _train_soup
     model, tokenizer, outcome = train(request, build, defaults, checkpoints)
+    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+        raise StudentError(f"{out} is not written, as weights are no numbers: {DIVERGED}")
     report = TrainingReport(
         folder=out,
         lists=len(lists),
@@ -216,8 +218,11 @@ def as_cross_encoder(model: Any, tokenizer: Any, passages: PassageSettings | Non
 
     How long documents are cut stands in its configuration, where training, scoring and the saved folder find it.
     """
+    # a start that was trained with passages names its own
     if passages is not None:
         setattr(model.config, CONFIG_KEY, passages.model_dump())
+    elif hasattr(model.config, CONFIG_KEY):
+        delattr(model.config, CONFIG_KEY)
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "start"
         save_student(model, tokenizer, folder, body="")

@@ -32,7 +32,8 @@ class TrainingSettings(BaseModel):
     passages: PassageSettings | None = Field(
         None, description="cut long documents into passages, the best of which counts; none: cut off at max_tokens"
     )
-    seed: int = Field(0, description="seed of new weights, of the order of lists and of dropout")
+    # torch and NumPy take 32 bits, and each training of a soup one more
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of new weights, of the order of lists and of dropout")
     soup: PositiveInt = Field(
         1,
         description="trainings whose weights are averaged, a uniform model soup: all begin with the same weights, each "
@@ -51,8 +52,7 @@ class TrainingSettings(BaseModel):
     @field_validator("trainer")
     @classmethod
     def _is_known_and_leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
-        known_arguments(value)
-        return value
+        return known_arguments(value)
 
     @model_validator(mode="after")
     def _leaves_room_for_the_query(self) -> Self:
@@ -106,11 +106,23 @@ def training_arguments(
         "restore_callback_states_from_checkpoint": True,
         "bf16": bf16 and not settings.trainer.get("fp16"),
     }
-    given = {**chosen, **defaults, **settings.trainer}
+    given = {**chosen, **defaults, **_saved_when_measured(settings.trainer), **settings.trainer}
     try:
         return CrossEncoderTrainingArguments(output_dir=str(folder), seed=settings.seed, **given)
     except ValueError as error:
-        raise StudentError(f"trainer: {str(error).splitlines()[0]}") from error
+        raise StudentError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _saved_when_measured(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What one of evaluating and saving leaves to the other: the best checkpoint is one that was measured."""
+    follows = {}
+    for kind in ("strategy", "steps"):
+        evaluated, saved = given.get(f"eval_{kind}"), given.get(f"save_{kind}")
+        if evaluated is not None and saved is None:
+            follows[f"save_{kind}"] = evaluated
+        if saved not in (None, "best", "no") and evaluated is None:
+            follows[f"eval_{kind}"] = saved
+    return follows
 
 
 def _multiplies_bf16() -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from distill.recipe import ListSection
@@ -158,6 +159,7 @@ def _train(
     dev: tuple[Path | None, str, int],
 ) -> None:
     from distill.collections.beir import read_beir
+    from distill.collections.collection import DataError
     from distill.collections.trec import check_run, read_run
     from distill.errors import ModelError
     from distill.progress import progress_bar
@@ -178,10 +180,15 @@ def _train(
         ranked, qrels = read_run(dev_run), loaded.split(split)
         check_run(ranked, loaded, str(dev_run))
         held_out = dev_lists(loaded, top(ranked, qrels, candidates), qrels)
+        if not held_out:
+            message = (
+                f"{dev_run}: none of its {len(ranked)} queries is judged in {split}; --dev-split names another split"
+            )
+            raise DataError(message)
     origin = student_origin(section.start, loaded.name, labels)
     with progress_bar(console, "training", "steps") as advance:
         report = train_student(section, lists, held_out, out, advance, origin)
     write_history(report.history, out)
     measured = "" if report.dev_ndcg is None else f", dev nDCG@10 {report.dev_ndcg:.3f}"
     learned = f"{report.lists} lists of {report.pairs:,} pairs, {report.steps} steps, {report.seconds:.0f} s"
-    console.print(f"{out}: {learned}{measured}", highlight=False, soft_wrap=True)
+    console.print(f"{escape(str(out))}: {learned}{measured}", highlight=False, soft_wrap=True)

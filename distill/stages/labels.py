@@ -64,6 +64,8 @@ def training_lists(collection: Collection, folders: Sequence[Path], section: Lis
 def _lists_of(collection: Collection, folder: Path, section: ListSection) -> Dataset:
     documents = {doc_id: collection.text(doc_id) for doc_id in collection.documents}
     lists = labels_dataset(folder, documents, collection.queries, random=section.random)
+    if not len(lists):
+        raise DataError(f"{folder}: no list to learn from; `distill labels stats` tells which failed")
     least = section.min_confidence
     if least is not None:
         sure = [place for place, known in enumerate(lists["confidence"]) if known is None or known >= least]

@@ -55,6 +55,11 @@ def test_gradient_checkpointing_runs_layers_again_and_changes_no_loss(
         ({"bf16": True}, "bf16 is set elsewhere: by `precision`"),
         ({"hub_token": "hf_secret"}, "hub_token is not taken: a student is uploaded from its finished folder"),
         ({"push_to_hub": True}, "push_to_hub is not taken"),
+        ({"load_best_model_at_end": False}, "load_best_model_at_end is not taken: with dev lists the best checkpoint"),
+        ({"save_only_model": True}, "save_only_model is not taken: an interrupted training goes on with its optimizer"),
+        ({"learning_rate": -1}, "learning_rate is -1; 0 or more is accepted"),
+        ({"max_steps": 0}, "max_steps is 0; a number above 0 is accepted, or -1"),
+        ({"report_to": ["wandb", "tensorboard"]}, "report_to is 'wandb'; here are .*tensorboard"),
     ],
 )
 def test_a_wrong_value_is_named_before_any_work(given, message):
@@ -85,11 +90,30 @@ def test_values_that_the_libraries_take_are_taken():
     assert DecoderSettings(lora={"init_lora_weights": "pissa_niter_4", "target_modules": ["q_proj"]}).lora
 
 
+def test_a_no_without_quotes_is_false_in_yaml():
+    assert EncoderSettings(trainer={"save_strategy": False}).trainer == {"save_strategy": "no"}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_torch_would_refuse_is_named(seed):
+    with pytest.raises(ValidationError, match="seed"):
+        EncoderSettings(seed=seed)
+
+
+@pytest.mark.parametrize(
+    "given", [{"save_strategy": "steps", "save_steps": 2}, {"eval_strategy": "steps", "eval_steps": 2}]
+)
+def test_what_is_saved_is_measured_and_the_other_way_round(tmp_path, given):
+    arguments = training_arguments(EncoderSettings(trainer=given), {}, tmp_path, measured=True)
+    assert (arguments.save_strategy, arguments.eval_strategy) == ("steps", "steps")
+    assert (arguments.save_steps, arguments.eval_steps) == (2, 2)
+
+
 def test_arguments_that_do_not_go_together_are_one_line(tmp_path):
     """Checkpoints by steps want dev figures by steps, if there are dev lists at all."""
-    chosen = EncoderSettings(trainer={"save_strategy": "steps", "save_steps": 2})
-    assert training_arguments(chosen, {}, tmp_path, measured=False).save_steps == 2
-    with pytest.raises(StudentError, match="trainer: .*requires the save and eval strategy to match"):
+    chosen = EncoderSettings(trainer={"save_strategy": "steps", "eval_strategy": "epoch"})
+    training_arguments(chosen, {}, tmp_path, measured=False)
+    with pytest.raises(StudentError, match="trainer: .*eval strategy to match.*Save strategy: SaveStrategy.STEPS$"):
         training_arguments(chosen, {}, tmp_path, measured=True)
 
 

@@ -11,6 +11,7 @@ from students import StudentError
 from students.decoder import DecoderSettings, train_decoder
 from students.encoder import EncoderSettings, train_encoder
 from students.model_card import Origin
+from students.passages import CONFIG_KEY
 from students.scoring import Reranker
 
 QUICK = {"num_train_epochs": 2, "per_device_train_batch_size": 4, "logging_steps": 1}
@@ -213,3 +214,27 @@ def test_term_selection_concerns_the_layer_s_loss_alone(encoder_start, lists, tm
         first[selection] = train_encoder(encoder_start, lists, [], settings, tmp_path / selection).history[0]
     assert first["matching"]["base"] == first["all"]["base"]
     assert first["matching"]["term_control"] != first["all"]["term_control"]
+
+
+def test_a_training_that_diverged_is_no_student(encoder_start, lists, dev, tmp_path):
+    wild = EncoderSettings(max_tokens=24, precision="fp32", trainer=QUICK | {"learning_rate": 1e30})
+    with pytest.raises(StudentError, match=r"dev query 'q13' has a score that is no number: the training has diverged"):
+        train_encoder(encoder_start, lists, dev, wild, tmp_path / "measured")
+    with pytest.raises(StudentError, match=r"unmeasured is not written, as weights are no numbers: the training has"):
+        train_encoder(encoder_start, lists, [], wild, tmp_path / "unmeasured")
+    assert not (tmp_path / "measured").exists() and not (tmp_path / "unmeasured").exists()
+
+
+def test_passages_of_the_start_are_not_the_student_s_own(encoder_start, lists, tmp_path):
+    cut = EncoderSettings(max_tokens=24, passages={"tokens": 12, "overlap": 2}, trainer=QUICK)
+    train_encoder(encoder_start, lists, [], cut, tmp_path / "cut")
+    assert CONFIG_KEY in json.loads((tmp_path / "cut" / "config.json").read_text())
+    whole = EncoderSettings(max_tokens=24, trainer=QUICK)
+    train_encoder(str(tmp_path / "cut"), lists, [], whole, tmp_path / "whole")
+    assert CONFIG_KEY not in json.loads((tmp_path / "whole" / "config.json").read_text())
+
+
+def test_a_card_says_that_no_evaluation_fell_into_the_training(encoder_start, lists, dev, tmp_path):
+    late = EncoderSettings(max_tokens=24, trainer=QUICK | {"eval_delay": 100})
+    train_encoder(encoder_start, lists, dev, late, tmp_path / "late")
+    assert "no evaluation by them fell into the training" in (tmp_path / "late" / "README.md").read_text()

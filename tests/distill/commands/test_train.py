@@ -7,6 +7,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from distill.collections.beir import read_beir
+from distill.collections.trec import write_run
 from distill.stages.student_origin import student_origin
 from labeling.job import run_label_job
 from labeling.label_lists import CandidateList
@@ -165,3 +166,46 @@ def test_any_other_setting_is_said_as_a_recipe_names_it(distill, beir_folder, la
     assert "8 lists of 32 pairs, 16 steps" in shown.replace("\n", "")
     card = ModelCard.load(out / "README.md").content
     assert '"seed": 3' in card
+
+
+def test_a_dev_run_that_nobody_judged_is_refused(distill, beir_folder, labels, encoder_folder, tmp_path):
+    collection, run = read_beir(beir_folder), tmp_path / "other.run"
+    unjudged = next(query_id for query_id in collection.queries if query_id not in collection.split("test"))
+    write_run({unjudged: {next(iter(collection.documents)): 1.0}}, run)
+    code, _, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--out", tmp_path / "student",
+        "--start", encoder_folder, "--run", run, "--dev-split", "test",
+    )  # fmt: skip
+    assert code == 2
+    assert "other.run: none of its 1 queries is judged in test; --dev-split names another" in " ".join(error.split())
+    assert not (tmp_path / "student").exists()
+
+
+def test_labels_that_all_failed_are_named(distill, beir_folder, encoder_folder, tmp_path):
+    class Failing:
+        def judge(self, query, documents):
+            raise RuntimeError("no luck")
+
+        def describe(self):
+            return {"method": "none"}
+
+    collection = read_beir(beir_folder)
+    query_id, doc_id = next(iter(collection.queries)), next(iter(collection.documents))
+    lists = [CandidateList(query_id, collection.query(query_id), [doc_id], [collection.text(doc_id)])]
+    run_label_job(lists, Failing(), tmp_path / "failed")
+    code, _, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", tmp_path / "failed", "--out", tmp_path / "student",
+        "--start", encoder_folder,
+    )  # fmt: skip
+    assert code == 2
+    assert f"{tmp_path / 'failed'}: no list to learn from" in "".join(error.splitlines())
+
+
+def test_brackets_in_a_path_are_shown(distill, beir_folder, labels, encoder_folder, tmp_path):
+    out = tmp_path / "a [b]"
+    code, shown, error = distill(
+        "train", "encoder", "--collection", beir_folder, "--labels", labels, "--out", out, "--start", encoder_folder,
+        "--max-tokens", 24, "--set", "encoder.trainer.max_steps=1",
+    )  # fmt: skip
+    assert code == 0, error
+    assert "a [b]: 8 lists" in shown.replace("\n", "")
