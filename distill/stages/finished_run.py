@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,15 @@ from distill.artifacts import read_manifest
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import read_run
 from distill.comparing import comparison_of
+from distill.evaluation.measures import evaluate, mean_measures
 from distill.pipeline import EVALUATION, RECIPE, RecipeRun
 from distill.recipe import Recipe
 from distill.recipe_file import load_recipe
 from distill.stages.comparison import ComparisonRequest
 from distill.stages.roles import QueryPlan
 from distill.stages.teacher import METHODS
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,11 @@ class FinishedRun:
 def open_finished(folder: Path) -> FinishedRun:
     """Open the run of a recipe in ``folder``.
 
+    Documents or queries that have changed since are told in a warning: rankings and figures are of what there was.
+
     Raises:
-        DataError: it holds no run, or one that was not measured to its end.
+        DataError: it holds no run, one that was not measured to its end, or one whose figures are not those of its
+            rankings by the collection's judgments.
         RecipeError: its recipe cannot be read.
     """
     if not (folder / RECIPE).is_file():
@@ -90,14 +98,61 @@ def open_finished(folder: Path) -> FinishedRun:
         raise DataError(f"{folder}: its evaluation has not finished; `distill run` goes on with it")
     measured = folder / EVALUATION / RECIPE
     run = RecipeRun(load_recipe(str(measured if measured.is_file() else folder / RECIPE)), folder)
-    judged = {} if run.recipe.held_out else run.collection.split(run.recipe.queries.test_split)
-    metrics, rankings = steps.read_metrics(folder), folder / EVALUATION / "runs"
-    return FinishedRun(
+    metrics = steps.read_metrics(folder)
+    finished = FinishedRun(
         folder=folder,
         recipe=run.recipe,
         collection=run.collection,
         plan=run.plan,
-        qrels={query_id: judged[query_id] for query_id in run.plan.test} if judged else {},
-        runs={name: read_run(rankings / f"{name}.run") for name in metrics["systems"]},
+        qrels=_test_judgments(run),
+        runs={name: read_run(_ranking(folder, name)) for name in metrics["systems"]},
         metrics=metrics,
     )
+    _refuse_other_judgments(finished)
+    if finished.manifest("collection").get("content") != run.collection.fingerprint():
+        changed = "%s: has changed since the run in %s was measured, which is shown with its texts of now"
+        logger.warning(changed, _texts(run.recipe, folder), folder)
+    return finished
+
+
+def _test_judgments(run: RecipeRun) -> Qrels:
+    """Judgments of the test queries; empty where labels of a teacher stand in for them.
+
+    Raises:
+        DataError: one of the queries is no longer judged.
+    """
+    if run.recipe.held_out is not None:
+        return {}
+    split = run.recipe.queries.test_split
+    judged = run.collection.split(split)
+    lost = [query_id for query_id in run.plan.test if query_id not in judged]
+    if lost:
+        texts = _texts(run.recipe, run.folder)
+        raise DataError(
+            f"{texts}: split {split!r} has no judgment of query {lost[0]!r} any more ({len(lost)} such in all), by "
+            f"which the run in {run.folder} was measured; put it back, or carry the recipe out again"
+        )
+    return {query_id: judged[query_id] for query_id in run.plan.test}
+
+
+def _refuse_other_judgments(finished: FinishedRun) -> None:
+    """Stop where a system's figures are not those of its ranking by the judgments of now: a page would show both."""
+    measures = finished.metrics["measures"]
+    for name, ranked in finished.runs.items() if finished.qrels else ():
+        now, then = mean_measures(evaluate(ranked, finished.qrels, measures)), finished.metrics["systems"][name]
+        for measure in measures:
+            if not math.isclose(now[measure], then[measure], abs_tol=1e-9):
+                raise DataError(
+                    f"{finished.folder}: evaluation/metrics.json has {measure} {then[measure]:.6f} of {name}, whose "
+                    f"ranking has {now[measure]:.6f} by the judgments in {_texts(finished.recipe, finished.folder)} "
+                    "now; put back those that it was measured by, or carry the recipe out again"
+                )
+
+
+def _ranking(folder: Path, system: str) -> Path:
+    return folder / EVALUATION / "runs" / f"{system}.run"
+
+
+def _texts(recipe: Recipe, folder: Path) -> Path:
+    """Where the files of the collection are that a run in ``folder`` is of."""
+    return steps.beir_folder(recipe, folder / "collection")
