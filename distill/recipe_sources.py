@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from distill.collections.docstrings import DocstringSettings
 from distill.recipe_section import Section, optional
@@ -41,14 +41,6 @@ class LogCollection(Section):
     corpus: Path = Field(description="documents: corpus.jsonl (or .gz) in BEIR's form, or a folder that holds it")
     log: Path = Field(description="query log: .csv, .tsv, .jsonl (each also .gz) or .parquet")
     columns: LogColumns
-
-
-COLLECTIONS: dict[str, type[BaseModel]] = {
-    "docstrings": DocstringCollection,
-    "beir": BeirCollection,
-    "log": LogCollection,
-}
-"""The kinds of collection, by the word that `collection.kind` names them with."""
 
 
 class HeldOut(Section):

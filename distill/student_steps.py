@@ -15,10 +15,11 @@ from distill.collections.trec import read_run, write_run
 from distill.progress import Advance
 from distill.recipe_students import DecoderSection, EncoderSection, WarmStart
 from distill.report.training_curves import CURVES, write_curves
-from distill.stages import labels, rankers, students, warm_start
+from distill.stages import rankers, students, warm_start
 from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments
 from distill.stages.roles import free_queries
 from distill.stages.student_origin import student_origin, warm_start_origin
+from distill.stages.training_lists import training_lists
 from distill.steps import LISTS, MODEL, RUN, Facts, model_version, rank_queries
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def trainer(name: str) -> Callable[[RecipeRun, Path, Advance], Facts]:
     def train(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         section = run.recipe.students()[name]
         first = run.folder / warm_name(name)
-        lists = labels.training_lists(run.collection, [run.folder / "labels" / LISTS], run.recipe.labels)
+        lists = training_lists(run.collection, [run.folder / "labels" / LISTS], run.recipe.labels)
         dev = students.dev_lists(run.collection, run.candidates(run.plan.dev), _dev_judgments(run))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         origin = student_origin(section.start, run.collection.name, [run.folder / "labels" / LISTS])

@@ -165,9 +165,9 @@ def _train(
     from distill.progress import progress_bar
     from distill.report.training_curves import write_history
     from distill.stages.candidates import top
-    from distill.stages.labels import training_lists
     from distill.stages.student_origin import student_origin
     from distill.stages.students import dev_lists, train_student
+    from distill.stages.training_lists import training_lists
 
     if out.exists():
         raise ModelError(f"{out}: exists already; choose another --out or remove it")

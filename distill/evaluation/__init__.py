@@ -1,1 +1,1 @@
-"""Measures of a run against judgments, all computed by pytrec_eval."""
+"""Runs measured against judgments, by pytrec_eval, and compared with each other, by judgments, clicks and time."""

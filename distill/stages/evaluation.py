@@ -25,11 +25,9 @@ from distill.progress import Advance
 from distill.recipe import DeviceMap, FirstStageSection
 from distill.stages.candidates import scored, texts
 from distill.stages.rankers import Ranker, open_ranker, score_run
-from distill.stages.teacher import METHODS, open_reader, read_section, teachers_of
+from distill.stages.teacher import open_reader, read_section, teachers_of
 from students.bi_encoder import BiEncoder
 from teachers.score_store import HeadScoreStore, read_lists
-
-SYSTEMS = ("first_stage", *METHODS, "bi_encoder", "encoder", "decoder")
 
 
 @dataclass(frozen=True, slots=True)

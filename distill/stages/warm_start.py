@@ -13,7 +13,7 @@ from datasets import Dataset
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import ranking
 from distill.recipe_students import DecoderSection, EncoderSection, WarmStart
-from distill.stages.labels import evenly_spaced
+from distill.stages.training_lists import evenly_spaced
 
 
 def lists_to_score(collection: Collection, run: Run, section: WarmStart) -> Run:

@@ -69,7 +69,3 @@ class TailReport:
     def chosen_traffic(self) -> int:
         """How often the kept queries were asked, in all."""
         return self.cuts[-1].traffic_left if self.cuts else self.traffic
-
-    def taken(self, name: str) -> int:
-        """Queries that the cut of this name took; 0 where it was not made."""
-        return sum(cut.queries for cut in self.cuts if cut.name == name)

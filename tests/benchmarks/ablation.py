@@ -20,8 +20,8 @@ from distill.evaluation.measures import evaluate
 from distill.evaluation.statistics import mean_interval, paired_difference
 from distill.recipe import ListSection
 from distill.stages.candidates import answerable, top
-from distill.stages.labels import training_lists
 from distill.stages.rankers import rerank
+from distill.stages.training_lists import training_lists
 from students.encoder import EncoderSettings, train_encoder
 
 MEASURE = "nDCG@10"

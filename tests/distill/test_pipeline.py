@@ -24,10 +24,10 @@ from distill.collections.trec import ranking, read_run
 from distill.errors import ModelError, RecipeError
 from distill.pipeline import RecipeRun, run_recipe
 from distill.recipe_file import load_recipe
+from distill.recipe_rules import MEASURED
 from distill.report.run_page import write_run_pages
 from distill.stages.candidates import pre_ranked
 from distill.stages.comparison import dossier_of, labels_as_judgments
-from distill.stages.evaluation import SYSTEMS
 from distill.stages.finished_run import open_finished
 from distill.stages.run_story import tell
 from distill.steps import read_metrics
@@ -106,7 +106,7 @@ def test_labels_are_written_as_a_run_too(finished):
 
 def test_figures_are_those_of_trec_eval_on_the_written_runs(finished, beir_folder):
     metrics = json.loads((finished / "evaluation" / "metrics.json").read_text())
-    assert tuple(metrics["systems"]) == SYSTEMS
+    assert tuple(metrics["systems"]) == MEASURED
     assert metrics["queries"] == 10
     qrels = read_beir(beir_folder).qrels["test"]
     for system, row in metrics["systems"].items():
@@ -120,7 +120,7 @@ def test_figures_are_those_of_trec_eval_on_the_written_runs(finished, beir_folde
 
 def test_all_systems_rank_the_same_candidates(finished):
     runs = [read_run(path) for path in sorted((finished / "evaluation" / "runs").glob("*.run"))]
-    assert len(runs) == len(SYSTEMS)
+    assert len(runs) == len(MEASURED)
     candidates = [{query_id: set(scores) for query_id, scores in run.items()} for run in runs]
     assert all(entry == candidates[0] for entry in candidates)
 
@@ -270,7 +270,7 @@ def test_a_run_of_the_users_replaces_bm25(recipe_file, finished, tmp_path):
 
 def test_a_finished_run_is_compared_as_it_was_measured(finished):
     opened = open_finished(finished)
-    assert list(opened.runs) == [name for name in SYSTEMS if name in opened.metrics["systems"]]
+    assert list(opened.runs) == [name for name in MEASURED if name in opened.metrics["systems"]]
     found = dossier_of(opened.comparison("encoder", systems=["bi_encoder"]))
     assert found.comparison.systems == ("first_stage", "bi_encoder", "encoder")
     for name in found.comparison.systems:

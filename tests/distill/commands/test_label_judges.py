@@ -8,8 +8,8 @@ from distill.collections.trec import read_run, write_run
 from distill.first_stage import BM25Settings, bm25_run
 from distill.recipe import ListSection, TeacherSection
 from distill.stages.candidates import top
-from distill.stages.labels import training_lists
 from distill.stages.teacher import fit_teacher
+from distill.stages.training_lists import training_lists
 from teachers.evidence import sentences
 from tests.labeling.whole_folder import read_labels
 

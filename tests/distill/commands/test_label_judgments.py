@@ -11,7 +11,7 @@ from distill.collections.trec import write_run
 from distill.recipe import JudgeSection, ListSection
 from distill.stages.judge_sources import JudgmentSource
 from distill.stages.judgments import Judgments
-from distill.stages.labels import training_lists
+from distill.stages.training_lists import training_lists
 from labeling.formats import label_lists, labels_run
 from labeling.manifest import load_manifest
 

@@ -4,7 +4,7 @@ import pytest
 
 from distill.collections.beir import read_beir
 from distill.recipe import ListSection
-from distill.stages.labels import evenly_spaced, training_lists
+from distill.stages.training_lists import evenly_spaced, training_lists
 from labeling.job import run_label_job
 from labeling.label_lists import CandidateList
 
