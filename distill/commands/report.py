@@ -14,12 +14,15 @@ def report(
     out: Annotated[Path | None, typer.Option(help="folder for the pages; default: RUN_FOLDER/report")] = None,
 ) -> None:
     """Tell a run from its data to its exported models, with a comparison of each student with the first stage."""
-    from distill.report.run_page import write_run_pages
+    from distill.report.run_page import refuse_other_pages, write_run_pages
     from distill.stages.finished_run import open_finished
     from distill.stages.run_story import tell
 
     console = Console()
-    story = tell(open_finished(folder))
+    finished = open_finished(folder)
+    if out is not None:
+        refuse_other_pages(finished.recipe, out)
+    story = tell(finished)
     pages = write_run_pages(story, out or folder / "report")
     for student in story.students:
         console.print(student.says, highlight=False, soft_wrap=True, markup=False)

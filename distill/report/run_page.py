@@ -9,7 +9,9 @@ from io import BytesIO
 from pathlib import Path
 
 from distill.chain import COMPARISON
+from distill.collections.collection import DataError
 from distill.progress import duration
+from distill.recipe import Recipe
 from distill.report.comparison_page import write_comparison_page
 from distill.report.disagreement_page import write_disagreement_page
 from distill.report.head_map import write_map
@@ -18,6 +20,32 @@ from distill.stages.run_story import RunStory, StudentFacts
 from teachers.heads import Head
 
 INDEX = "index.html"
+
+# how each page of this package begins to say what it allows itself, as jinja writes it
+_MARK = b"default-src &#39;none&#39;; style-src &#39;sha256-"
+_MARKED_WITHIN = 400
+
+
+def run_pages(recipe: Recipe, folder: Path) -> dict[str, Path]:
+    """Pages beside the index by what they tell of: each student, or without a teacher the systems' comparison."""
+    names = [COMPARISON] if recipe.teacher is None else list(recipe.students())
+    return {name: folder / f"{name}.html" for name in names}
+
+
+def refuse_other_pages(recipe: Recipe, folder: Path) -> None:
+    """Stop before any work where a page would take the place of a file that is none of ours.
+
+    Raises:
+        DataError: there is one.
+    """
+    for path in (folder / INDEX, *run_pages(recipe, folder).values()):
+        if path.exists() and not (path.is_file() and _is_ours(path)):
+            raise DataError(f"{path}: was not written by `distill report`, and is not replaced; choose another --out")
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _MARK in file.read(_MARKED_WITHIN)
 
 
 def write_run_pages(story: RunStory, folder: Path) -> list[Path]:
@@ -30,14 +58,13 @@ def write_run_pages(story: RunStory, folder: Path) -> list[Path]:
         The pages, the index first.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {student.name: folder / f"{student.name}.html" for student in story.students}
+    pages = run_pages(story.finished.recipe, folder)
     for student in story.students:
         if student.dossier is not None:
             write_comparison_page(student.dossier, pages[student.name])
         elif student.beside_labels is not None:
             write_disagreement_page(student.beside_labels, pages[student.name])
     if story.comparison is not None:
-        pages[COMPARISON] = folder / f"{COMPARISON}.html"
         write_comparison_page(story.comparison, pages[COMPARISON])
     index, metrics = folder / INDEX, story.finished.metrics
     write_page(

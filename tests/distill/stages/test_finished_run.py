@@ -81,3 +81,17 @@ def test_judgments_of_other_queries_and_texts_may_change_but_are_told(place, dis
     write_qrels({"q40": {"d1": 1}}, place / "beir/qrels/later.tsv", "beir")
     assert open_finished(place / "run").metrics["queries"] == 10
     assert "beir: has changed since the run in" in caplog.text
+
+
+def test_pages_take_the_place_of_their_own_kind_alone(place, distill):
+    for _ in range(2):
+        assert distill("report", "run", "--out", "site")[0] == 0
+    assert sorted(path.name for path in (place / "site").iterdir()) == ["comparison.html", "index.html"]
+    for name in ("index.html", "comparison.html"):
+        other = place / name.removesuffix(".html")
+        other.mkdir()
+        (other / name).write_text("<!doctype html><title>mine</title>")
+        (other / "logo.svg").write_text("<svg/>")
+        assert f"{name}: was not written by `distill report`, and is not replaced" in refusal(distill, "--out", other)
+        assert (other / name).read_text() == "<!doctype html><title>mine</title>"
+        assert len(list(other.iterdir())) == 2
