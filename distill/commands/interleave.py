@@ -32,7 +32,8 @@ def interleave(
     sessions: Annotated[int, typer.Option(min=1, help="pages shown, queries drawn from all judged ones")] = 100_000,
     depth: Annotated[int, typer.Option(min=1, help="results on a page")] = 10,
     size: Annotated[
-        list[int] | None, typer.Option(min=1, help="sessions of the experiments whose sensitivity is asked; repeatable")
+        list[int] | None,
+        typer.Option(min=1, max=10**9, help="sessions of the experiments whose sensitivity is asked; repeatable"),
     ] = None,
     max_grade: Annotated[
         int | None, typer.Option(min=1, help="highest grade a judge could give; default: the highest in the judgments")

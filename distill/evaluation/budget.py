@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,8 @@ def read_budgets(path: Path, runs: Collection[str]) -> dict[str, Budget]:
         if name not in runs or name in budgets:
             problem = "stands here a second time" if name in budgets else f"is none of {', '.join(runs)}"
             raise DataError.at(path, line, f"run {name!r} {problem}")
-        if not (lists.isascii() and lists.isdecimal() and int(lists) > 0):
-            raise DataError.at(path, line, f"lists {lists!r}; a whole number above 0 is accepted")
+        if not re.fullmatch(r"0*[1-9][0-9]{0,11}", lists):
+            accepted = "a whole number above 0 is accepted, of 12 digits at most"
+            raise DataError.at(path, line, f"lists {lists[:20]!r}; {accepted}")
         budgets[name] = Budget(int(lists), row.get("student") or "student")
     return budgets

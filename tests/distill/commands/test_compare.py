@@ -146,6 +146,7 @@ def test_labels_of_each_student_are_read_from_a_table(folder):
         ("run,lists\nolder,1\n", "budgets.csv:2: run 'older' is none of old, new"),
         ("run,lists\nold,1\nold,2\n", "budgets.csv:3: run 'old' stands here a second time"),
         ("run,lists\nold,0\n", "budgets.csv:2: lists '0'; a whole number above 0"),
+        ("run,lists\nold," + 5_000 * "9" + "\n", "budgets.csv:2: lists '99999999999999999999'; a whole number"),
         ("run,lists\nold,1e3\n", "budgets.csv:2: lists '1e3'; a whole number above 0"),
         ("run,lists\nold\n", "budgets.csv:2: cells: 1; the first line has 2"),
         ("run,lists\nold,1,2\n", "budgets.csv:2: cells: 3; the first line has 2"),
