@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,8 +109,24 @@ class _Notes:
 def _refuse_what_is_no_tail(out: Path, overwrite: bool) -> None:
     """Stop before an existing result, or anything else, is replaced; ``--overwrite`` is for results only."""
     refuse_existing(out, overwrite)
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "report.json").is_file())):
-        raise DataError(f"{out}: holds something other than tail queries, and is not replaced; choose another place")
+    other = out if out.is_file() else _no_tail(out) if out.is_dir() else None
+    if other is not None:
+        raise DataError(f"{other}: is not what `data tail` writes, and is not replaced; choose another place")
+
+
+def _no_tail(folder: Path) -> Path | None:
+    """The first file of a folder that is no part of a tail, if there is one; a report may be one of anything."""
+    from labeling.tail.from_log import QUERIES, REPORT
+
+    there = sorted(folder.iterdir())
+    others = [path for path in there if path.name not in (QUERIES, REPORT) or not path.is_file()]
+    if others or not there:
+        return others[0] if others else None
+    try:
+        report = json.loads(there[-1].read_bytes())
+    except (ValueError, RecursionError):
+        report = None
+    return None if isinstance(report, dict) and {"log", "settings", "tail"} <= report.keys() else there[-1]
 
 
 def _table(report: TailReport) -> Table:

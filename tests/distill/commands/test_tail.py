@@ -68,14 +68,27 @@ def test_the_tail_is_a_collections_queries(distill, log, beir_folder, tmp_path):
     assert all(collection.query_metadata[query_id]["frequency"] <= 7 for query_id in collection.queries)
 
 
-def test_nothing_but_a_tail_is_replaced(distill, log, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"thesis.txt": "all of it"}, "thesis.txt"),
+        ({"precious.txt": "all of it", "report.json": "{}"}, "precious.txt"),
+        ({"queries.jsonl": "{}"}, "queries.jsonl"),
+        ({"queries.jsonl": "{}", "report.json": '{"log": "of another kind"}'}, "report.json"),
+        ({"report.json": "[[["}, "report.json"),
+    ],
+)
+def test_nothing_but_a_tail_is_replaced(distill, log, tmp_path, files, named):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name, text in files.items():
+        (mine / name).write_text(text)
     command = ("data", "tail", log, "--query", "query", "--overwrite", "--out")
-    code, _, error = distill(*command, tmp_path / "mine")
-    assert code == 2
-    assert "holds something other than tail queries" in one_line(error)
-    assert (tmp_path / "mine" / "thesis.txt").exists()
+    for out, said in ((mine, mine / named), (log, log)):
+        code, _, error = distill(*command, out)
+        assert code == 2
+        assert f"{said}: is not what `data tail` writes, and is not replaced" in one_line(error)
+    assert {path.name: path.read_text() for path in mine.iterdir()} == files
 
 
 @pytest.mark.parametrize(
