@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from distill.collections.files import numbered_lines, whole_folder
 from distill.collections.trec import read_qrels, write_qrels
 from labeling.texts import well_formed
 
+_TEXTS = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz")
+_QRELS = "qrels"
+_LOG = "query_log.tsv"  # what `data docstrings` writes beside its collection
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -29,14 +33,13 @@ def read_beir(folder: Path) -> Collection:
         raise DataError(f"{folder}: no such folder; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
     documents = _read_documents(packed_or_plain(folder, "corpus.jsonl"))
     queries, metadata = read_query_rows(packed_or_plain(folder, "queries.jsonl"))
-    qrels = {path.stem: read_qrels(path, queries, documents) for path in sorted((folder / "qrels").glob("*.tsv"))}
+    qrels = {path.stem: read_qrels(path, queries, documents) for path in sorted((folder / _QRELS).glob("*.tsv"))}
     return Collection(folder.resolve().name, documents, queries, qrels, metadata)
 
 
 def beir_files(folder: Path) -> list[Path]:
     """The files that `read_beir` reads, of those that are there."""
-    names = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz")
-    return [path for name in names if (path := folder / name).is_file()] + sorted((folder / "qrels").glob("*.tsv"))
+    return [path for name in _TEXTS if (path := folder / name).is_file()] + sorted((folder / _QRELS).glob("*.tsv"))
 
 
 def read_documents(place: Path) -> dict[str, Document]:
@@ -78,12 +81,15 @@ def read_query_rows(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any
 def write_beir(collection: Collection, folder: Path) -> None:
     """Write a BEIR folder; a collection that stood there is replaced, once the new one is whole.
 
+    A query log that `data docstrings` wrote beside one stays.
+
     Raises:
-        DataError: ``folder`` is there and holds something other than a BEIR collection.
+        DataError: ``folder`` is there and holds something other than a BEIR collection, or something beside one.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not _is_beir(folder))):
-        raise DataError(f"{folder}: holds something other than a BEIR collection, and is not replaced; choose another")
+    _refuse_other(folder)
     with whole_folder(folder) as beside:
+        if (folder / _LOG).is_file():
+            shutil.copy2(folder / _LOG, beside / _LOG)
         with (beside / "corpus.jsonl").open("w", encoding="utf-8") as file:
             for document in collection.documents.values():
                 row = {"_id": document.doc_id, "title": document.title, "text": document.text}
@@ -92,11 +98,28 @@ def write_beir(collection: Collection, folder: Path) -> None:
             for query_id, text in collection.queries.items():
                 file.write(_json_line({"_id": query_id, "text": text}, collection.query_metadata.get(query_id, {})))
         for split, qrels in collection.qrels.items():
-            write_qrels(qrels, beside / "qrels" / f"{split}.tsv", style="beir")
+            write_qrels(qrels, beside / _QRELS / f"{split}.tsv", style="beir")
 
 
-def _is_beir(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz"))
+def _refuse_other(folder: Path) -> None:
+    """Stop where the place of a collection holds what is none of a collection's: it would be lost."""
+    if not folder.exists():
+        return
+    others = list(_others(folder)) if folder.is_dir() else [folder]
+    if others:
+        raise DataError(f"{others[0]}: is no part of a BEIR collection, and is not replaced; choose another place")
+
+
+def _others(folder: Path) -> Iterator[Path]:
+    """What a folder holds that is none of a BEIR folder's; everything, where it has no corpus."""
+    there = sorted(folder.iterdir())
+    if not any(path.name in _TEXTS[:2] for path in there):
+        yield from there
+    for path in there:
+        if path.name == _QRELS and path.is_dir():
+            yield from (inner for inner in sorted(path.iterdir()) if inner.suffix != ".tsv" or not inner.is_file())
+        elif path.name not in (*_TEXTS, _LOG) or not path.is_file():
+            yield path
 
 
 def packed_or_plain(folder: Path, name: str) -> Path:

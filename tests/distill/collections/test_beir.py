@@ -95,14 +95,37 @@ def test_two_forms_of_one_file_are_refused(folder):
         read_beir(folder)
 
 
-def test_writing_replaces_a_collection_but_nothing_else(folder, tmp_path):
+def test_writing_replaces_a_collection_and_keeps_the_log_beside_it(folder):
     (folder / "qrels" / "stale.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    (folder / "query_log.tsv").write_text("query_id\tquery\tfrequency\n")
     write_beir(COLLECTION, folder)
     assert read_beir(folder) == COLLECTION
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match="holds something other than a BEIR collection"):
-        write_beir(COLLECTION, tmp_path)
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (folder / "query_log.tsv").read_text() == "query_id\tquery\tfrequency\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("NOTES.md", "NOTES.md"),
+        ("candidates/test.tsv", "candidates"),
+        ("qrels/why.txt", "qrels/why.txt"),
+        ("qrels/old/dev.tsv", "qrels/old"),
+    ],
+)
+def test_a_collection_beside_which_something_else_stands_is_not_replaced(folder, name, named):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    with pytest.raises(DataError, match=f"^{folder / named}: is no part of a BEIR collection, and is not replaced"):
+        write_beir(COLLECTION, folder)
+    assert (folder / name).read_text() == "mine"
+
+
+def test_what_is_no_collection_is_not_replaced(tmp_path):
+    (tmp_path / "queries.jsonl").write_text("mine")
+    for place in (tmp_path, tmp_path / "queries.jsonl"):
+        with pytest.raises(DataError, match=r"queries\.jsonl: is no part of a BEIR collection"):
+            write_beir(COLLECTION, place)
+    assert (tmp_path / "queries.jsonl").read_text() == "mine"
 
 
 def test_half_a_character_is_read_as_one_that_files_and_tokenizers_take(tmp_path):

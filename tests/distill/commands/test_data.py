@@ -34,6 +34,9 @@ def test_docstrings_writes_a_collection_and_its_query_log(tmp_path):
     assert "5 queries" in output
     with pytest.raises(DataError, match="exists already; choose another place, or pass --overwrite"):
         run("docstrings", "--out", out)
+    few = ("--documents", 100, "--train", 1, "--unjudged", 0, "--dev", 1, "--test", 1)
+    run("docstrings", "--out", out, *few, "--overwrite")
+    assert len((out / "query_log.tsv").read_text(encoding="utf-8").splitlines()) == 4
 
 
 def test_show_prints_the_sizes(tmp_path):
