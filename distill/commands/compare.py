@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from distill.commands.terminal import table_console
+
 if TYPE_CHECKING:
     from distill.collections.collection import Qrels, Run
     from distill.evaluation.dossier import Dossier
@@ -81,6 +83,7 @@ def compare(
     refuse_existing_report(out, overwrite)
     read = _runs(runs)
     judged, judgments, teacher_run = _judgments(qrels, labels, teacher)
+    _refuse_strangers(dict(zip(runs, read.values(), strict=True)), judged, qrels or labels)
     cells, traffic = _columns(columns, frequency, judged)
     names = list(read)
     system, reference = _named("--system", system, names, names[-1]), _named("--reference", reference, names, names[0])
@@ -111,7 +114,7 @@ def compare(
     )
     dossier = dossier_of(request)
     write_comparison(dossier, out)
-    _show(dossier, out, Console())
+    _show(dossier, out)
 
 
 def _side_by_side(references: list[str], collection: Path | None, out: Path, overwrite: bool) -> None:
@@ -177,6 +180,16 @@ def _judgments(qrels: Path | None, labels: Path | None, teacher: Path | None) ->
     return judged, f"{labels}: the teacher's first {LABELS_RELEVANT} documents of each query", given or ranked
 
 
+def _refuse_strangers(read: dict[str, Run], judged: Qrels, place: Path | None) -> None:
+    """Stop where a run answers no judged query: against another's figures it would have a verdict, and a wrong one."""
+    from distill.collections.collection import DataError
+
+    for path, run in read.items():
+        if not any(run.get(query_id) for query_id in judged):
+            there = f"it has none of the {len(judged)} judged queries of {place}"
+            raise DataError(f"{path}: {there}; do run and judgments belong together?")
+
+
 def _columns(
     path: Path | None, frequency: str | None, judged: Qrels
 ) -> tuple[dict[str, dict[str, str]], dict[str, float]]:
@@ -229,9 +242,9 @@ def _named(option: str, name: str | None, names: list[str], default: str) -> str
     return name or default
 
 
-def _show(dossier: Dossier, out: Path, console: Console) -> None:
+def _show(dossier: Dossier, out: Path) -> None:
     """The verdict, a row a run, and where the rest is."""
-    found = dossier.comparison
+    found, console = dossier.comparison, Console()
     title = f"{len(found.queries)} judged queries; diff: {found.measures[0]} minus that of {dossier.reference}"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("run", overflow="fold")
@@ -249,7 +262,7 @@ def _show(dossier: Dossier, out: Path, console: Console) -> None:
                 "<.001" if against.p_holm < 0.001 else _short(against.p_holm),
             ]
         table.add_row(*row)
-    console.print(table)
+    table_console().print(table)
     for name, absent in found.absent.items():
         if absent:
             shown = ", ".join(absent[:10]) + (" ..." if len(absent) > 10 else "")

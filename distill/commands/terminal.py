@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from distill.collections.collection import DataError
 
+_TEXT_WIDTH = 40
+
+
+class _Unbounded(Console):
+    """A file or a pipe, which has no width of its own: it grows where figures of a table would be cut."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print the objects, at the width that the widest table among them takes."""
+        self.width = max(self.width, *(_least_width(found) for found in objects if isinstance(found, Table)), 0)
+        super().print(*objects, **options)
+
 
 def table_console(width: int = 160) -> Console:
-    """A console for tables: a file or a pipe has no width of its own, so that a table may take up to this one."""
+    """A console for tables: in a file or a pipe a table may take up to this width, and more where its figures do."""
     console = Console()
-    return console if console.is_terminal else Console(width=width)
+    return console if console.is_terminal else _Unbounded(width=width)
+
+
+def _least_width(table: Table) -> int:
+    """What a table takes whose figures, the columns set to the right, stay whole; texts can go on in the next line."""
+    ruler, width = Console(width=10_000), 1
+    for column in table.columns:
+        cells = [Measurement.get(ruler, ruler.options, cell).maximum for cell in (column.header, *column.cells)]
+        width += 3 + (max(cells) if column.justify == "right" else min(max(cells), _TEXT_WIDTH))
+    return width
 
 
 def visible(text: str) -> str:

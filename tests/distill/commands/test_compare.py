@@ -185,6 +185,9 @@ def test_an_undefined_figure_is_null_and_not_a_word_that_json_lacks(folder):
         (["old.run", "new.run", "--columns", "clash.csv", "--first-stage", "old"],
          "column 'first stage': there is a slice 'first stage: relevant document in its first 10' already"),
         (["old.run", "new.run", "--teacher", "strange.run"], "old and the teacher's run share no query"),
+        (["old.run", "z=strange.run"],
+         "z=strange.run: it has none of the 30 judged queries of qrels; do run and judgments belong together?"),
+        (["strange.run", "z=strange.run"], "strange.run: it has none of the 30 judged queries of qrels"),
         (["old.run", "new.run", "--qrels", "empty"], "empty: 0 judged queries; a comparison needs at least 2"),
     ],
 )  # fmt: skip
@@ -210,6 +213,19 @@ def test_figures_of_ten_and_more_keep_their_zeros(folder):
     # trec_eval's utility: relevant documents less the others, 1 - 11 and 1 - 2
     output = run("many.run", "old.run", "--qrels", "qrels", "--out", "report", "--measure", "utility")
     assert "-10.000" in output and "+9.000" in output
+
+
+def test_a_pipe_gets_every_figure_of_many_measures(folder):
+    name = "a_name_that_is_long_enough_to_take_the_room_of_several_columns_of_figures_or_even_more_of_them.run"
+    (folder / "new.run").rename(folder / name)
+    measures = ["nDCG@10", "RR@10", "AP", "judged@10", "iprec_at_recall_0.10", "success_10", "set_relative_P", "P@1"]
+    asked = [text for measure in measures for text in ("--measure", measure)]
+    output = run("old.run", name, "--qrels", "qrels", "--out", "report", *asked)
+    # old.run has the one relevant of three documents, two of them judged, in the second place
+    means = [".631", ".500", ".500", ".667", ".500", "1.000", "1.000", ".000"]
+    row = next(line for line in output.splitlines() if line.startswith("│ old "))
+    assert [cell.strip() for cell in row.split("│")[2:11]] == [*means, "67%"]
+    assert all(f" {measure} " in output for measure in measures)
 
 
 def test_side_by_side_leaves_nothing_of_the_comparison_that_stood_there(folder):
