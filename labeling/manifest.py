@@ -50,13 +50,15 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     if not path.exists():
-        raise LabelingError(f"{folder}: no {MANIFEST}, so no label folder")
+        raise LabelingError(f"{folder}: no {MANIFEST}, so no label folder{_inner(folder)}")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found = manifest["format"]
     except OSError as error:
         raise LabelingError(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except KeyError as error:
+        raise LabelingError(f"{path}: not a manifest of labels (no entry {error}){_inner(folder)}") from error
+    except (ValueError, TypeError, RecursionError) as error:
         raise LabelingError(f"{path}: not a manifest of labels ({error})") from error
     if found != FORMAT:
         raise LabelingError(f"{path}: labels of format {found!r}; this version reads format {FORMAT}")
@@ -68,6 +70,14 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     if manifest["teacher"] not in manifest["teachers"]:
         raise LabelingError(f"{path}: its teacher {manifest['teacher']!r} is not among its teachers")
     return dict(manifest)
+
+
+def _inner(folder: Path) -> str:
+    """Where the labels are if the folder is a recipe's run, or a stage of one: these hold them further down."""
+    for place in (folder / "lists", folder / "labels" / "lists"):
+        if (place / MANIFEST).is_file():
+            return f"; a recipe's run keeps its labels in {place}"
+    return ""
 
 
 def changed_entries(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -136,7 +137,7 @@ def read_latency(path: Path) -> LatencyReport:
     """A report out of the file that `distill latency --json` wrote.
 
     Raises:
-        DataError: there is no such file, or it is not one of these.
+        DataError: there is no such file, it is not one of these, it has no figure, or a time in it is none.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -148,11 +149,19 @@ def read_latency(path: Path) -> LatencyReport:
             for row in content["figures"]
         )  # fmt: skip
         memory = {model: MemoryUse(**use) for model, use in content["memory"].items()}
-        return LatencyReport(figures, memory, content["machine"])
+        report = LatencyReport(figures, memory, content["machine"])
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"{path}: not a file of latencies; what `distill latency --json` writes is accepted") from None
+    if not figures:
+        raise DataError(f"{path}: figures is empty; the times of one model at least are accepted")
+    for number, figure in enumerate(figures):
+        wrong = [found for found in figure.seconds if not (math.isfinite(found) and found > 0)]
+        if wrong or not figure.seconds:
+            came = f"{wrong[0]} among them" if wrong else "none"
+            raise DataError(f"{path}: figures.{number}.seconds: {came}; finite numbers above 0 are accepted")
+    return report
 
 
 def measure_latency(

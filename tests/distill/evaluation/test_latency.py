@@ -162,3 +162,25 @@ def test_another_file_is_refused_by_name(content, tmp_path):
         read_latency(path)
     with pytest.raises(DataError, match=r"nowhere\.json: No such file"):
         read_latency(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "problem"),
+    [
+        ([0.1, -1, 0], r"figures\.1\.seconds: -1\.0 among them; finite numbers above 0 are accepted"),
+        ([0.1, 0], r"figures\.1\.seconds: 0\.0 among them"),
+        ([float("nan")], r"figures\.1\.seconds: nan among them"),
+        ([float("inf")], r"figures\.1\.seconds: inf among them"),
+        ([], r"figures\.1\.seconds: none; finite numbers"),
+        (None, r"figures is empty; the times of one model at least are accepted"),
+    ],
+)
+def test_times_that_are_none_are_refused_by_their_place(report, seconds, problem, tmp_path):
+    path, content = tmp_path / "latency.json", report.as_json()
+    if seconds is None:
+        content["figures"] = []
+    else:
+        content["figures"][1]["seconds"] = seconds
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"latency\.json: {problem}"):
+        read_latency(path)
