@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from distill import steps
-from distill.artifacts import read_manifest
+from distill.artifacts import MANIFEST
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import read_run
 from distill.comparing import comparison_of
@@ -23,6 +26,51 @@ from distill.stages.roles import QueryPlan
 from distill.stages.teacher import METHODS
 
 logger = logging.getLogger(__name__)
+
+METRICS = "metrics.json"
+
+
+class _Manifest(BaseModel):
+    """What is told of every stage; a stage's own entries pass, here and below."""
+
+    model_config = ConfigDict(strict=True)
+
+    seconds: float
+    peak_memory_mib: float
+    versions: dict[str, str]
+    summary: str = ""
+
+
+class _Plan(BaseModel):
+    """The queries' roles."""
+
+    model_config = ConfigDict(strict=True)
+
+    fit: list[str]
+    label: list[str]
+    dev: list[str]
+    test: list[str] = Field(min_length=1)
+
+
+class _Metrics(BaseModel):
+    """The figures, of each system all."""
+
+    model_config = ConfigDict(strict=True)
+
+    measures: list[str] = Field(min_length=1)
+    queries: int
+    candidates: int | None
+    systems: dict[str, dict[str, Any]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for system, row in self.systems.items():
+            for name in (*self.measures, "seconds_per_query"):
+                if not isinstance(row.get(name, "missing"), int | float | None):
+                    raise ValueError(
+                        f"systems.{system}.{name} is {row.get(name, 'missing')!r}; a number or null is accepted"
+                    )
+        return self
 
 
 @dataclass(frozen=True)
@@ -53,8 +101,13 @@ class FinishedRun:
         return next((name for name in reversed(METHODS) if name in self.runs), None)
 
     def manifest(self, stage: str) -> dict[str, Any]:
-        """What a stage says of itself; empty where it was not carried out."""
-        return read_manifest(self.folder / stage)
+        """What a stage says of itself; empty where it was not carried out.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        path = self.folder / stage / MANIFEST
+        return _read(path, _Manifest) if path.exists() else {}
 
     def comparison(self, system: str, reference: str = "first_stage", systems: Sequence[str] = ()) -> ComparisonRequest:
         """The comparison of two of its systems, others beside them.
@@ -88,28 +141,30 @@ def open_finished(folder: Path) -> FinishedRun:
     Documents or queries that have changed since are told in a warning: rankings and figures are of what there was.
 
     Raises:
-        DataError: it holds no run, one that was not measured to its end, or one whose figures are not those of its
-            rankings by the collection's judgments.
+        DataError: it holds no run, one that was not measured to its end, a damaged file, or figures that are not those
+            of its rankings by the collection's judgments.
         RecipeError: its recipe cannot be read.
     """
     if not (folder / RECIPE).is_file():
         raise DataError(f"{folder}: no {RECIPE}; the folder of a `distill run` is accepted")
-    if not read_manifest(folder / EVALUATION):
+    if not (folder / EVALUATION / MANIFEST).exists():
         raise DataError(f"{folder}: its evaluation has not finished; `distill run` goes on with it")
     measured = folder / EVALUATION / RECIPE
     run = RecipeRun(load_recipe(str(measured if measured.is_file() else folder / RECIPE)), folder)
-    metrics = steps.read_metrics(folder)
+    plan = _read(folder / "collection" / steps.PLAN, _Plan)
+    metrics = _read(folder / EVALUATION / METRICS, _Metrics)
     finished = FinishedRun(
         folder=folder,
         recipe=run.recipe,
         collection=run.collection,
-        plan=run.plan,
+        plan=QueryPlan(**plan),
         qrels=_test_judgments(run),
-        runs={name: read_run(_ranking(folder, name)) for name in metrics["systems"]},
+        runs={name: _ranking(folder, name) for name in metrics["systems"]},
         metrics=metrics,
     )
     _refuse_other_judgments(finished)
-    if finished.manifest("collection").get("content") != run.collection.fingerprint():
+    content = finished.manifest("collection").get("content")
+    if content is not None and content != run.collection.fingerprint():
         changed = "%s: has changed since the run in %s was measured, which is shown with its texts of now"
         logger.warning(changed, _texts(run.recipe, folder), folder)
     return finished
@@ -149,8 +204,39 @@ def _refuse_other_judgments(finished: FinishedRun) -> None:
                 )
 
 
-def _ranking(folder: Path, system: str) -> Path:
-    return folder / EVALUATION / "runs" / f"{system}.run"
+def _ranking(folder: Path, system: str) -> Run:
+    path = folder / EVALUATION / "runs" / f"{system}.run"
+    ranked = read_run(path)
+    if not ranked:
+        raise _damaged(path, "no line in it")
+    return ranked
+
+
+def _read(path: Path, kind: type[BaseModel]) -> dict[str, Any]:
+    """What a stage wrote as JSON, whole.
+
+    Raises:
+        DataError: it is cut off, or lacks what is told of it.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise _damaged(path, "not JSON, or cut off") from None
+    if not isinstance(content, dict):
+        raise _damaged(path, f"a JSON {type(content).__name__}; an object is accepted")
+    try:
+        kind.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = "".join(f"{part}." for part in problem["loc"])[:-1]
+        said = problem["msg"].removeprefix("Value error, ")
+        raise _damaged(path, f"{place}: {said}" if place else said) from None
+    return content
+
+
+def _damaged(path: Path, problem: str) -> DataError:
+    stage = path.parent if path.parent.name != "runs" else path.parent.parent
+    return DataError(f"{path}: {problem}; without {stage / MANIFEST} `distill run` carries this stage out again")
 
 
 def _texts(recipe: Recipe, folder: Path) -> Path:

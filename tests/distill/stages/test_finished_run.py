@@ -95,3 +95,39 @@ def test_pages_take_the_place_of_their_own_kind_alone(place, distill):
         assert f"{name}: was not written by `distill report`, and is not replaced" in refusal(distill, "--out", other)
         assert (other / name).read_text() == "<!doctype html><title>mine</title>"
         assert len(list(other.iterdir())) == 2
+
+
+def without(path, *keys):
+    """The file's JSON without an entry of it."""
+    content = inner = json.loads(path.read_text())
+    for key in keys[:-1]:
+        inner = inner[key]
+    del inner[keys[-1]]
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "problem"),
+    [
+        ("evaluation/metrics.json", lambda path: path.read_text()[:100], "not JSON, or cut off"),
+        ("evaluation/metrics.json", lambda _: "{}", "measures: Field required"),
+        ("evaluation/metrics.json", lambda path: without(path, "systems", "new", "AP"), "systems.new.AP is 'missing'"),
+        ("collection/queries.json", lambda path: path.read_text()[:20], "not JSON, or cut off"),
+        ("collection/queries.json", lambda _: "[]", "a JSON list; an object is accepted"),
+        ("collection/queries.json", lambda path: without(path, "test"), "test: Field required"),
+        ("collection/manifest.json", lambda path: path.read_text()[:50], "not JSON, or cut off"),
+        ("evaluation/manifest.json", lambda path: without(path, "versions"), "versions: Field required"),
+        ("evaluation/manifest.json", lambda _: "", "not JSON, or cut off"),
+        ("evaluation/runs/new.run", lambda _: "", "no line in it"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_way_to_a_whole_one(place, distill, name, damage, problem):
+    path = place / "run" / name
+    path.write_text(damage(path))
+    manifest = Path("run", name.split("/")[0], "manifest.json")
+    said = f"error: {Path('run', name)}: {problem}"
+    error = refusal(distill)
+    assert error.startswith(said) and f"; without {manifest} `distill run` carries this stage out again" in error
+    manifest.unlink()
+    run_recipe(load_recipe("compared.yaml"), Path("run"), Console(file=io.StringIO()))
+    assert distill("report", "run")[0] == 0
