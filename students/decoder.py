@@ -9,12 +9,7 @@ from peft import LoraConfig, get_peft_model
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 from sentence_transformers import CrossEncoder
 from torch import nn
-from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    AutoConfig,
-    AutoTokenizer,
-    PretrainedConfig,
-)
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PretrainedConfig
 
 from students import StudentError
 from students.dev import DevList
@@ -25,7 +20,7 @@ from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective
 from students.pair_template import set_pair_template
 from students.relevance_words import relevance_words
-from students.start_model import load_classifier
+from students.start_model import check_positions, check_room, load_classifier, read_config, read_tokenizer
 from students.training import (
     Progress,
     TrainingReport,
@@ -116,8 +111,9 @@ def train_decoder(
         origin: what the model card says of data, teacher and start model.
 
     Raises:
-        StudentError: a list is malformed, the template is none, `layers` is more than the start model has, or the
-            lists or the start model lack what a weight above 0 needs.
+        StudentError: the start model cannot be read, a list is malformed, the template is none, `layers` or
+            `max_tokens` is more than the start model has, the template alone takes `max_tokens`, or the lists or the
+            start model lack what a weight above 0 needs.
         FileExistsError: `out` exists.
     """
     _check_supervision(dataset, settings)
@@ -139,8 +135,10 @@ def _check_supervision(dataset: Dataset, settings: DecoderSettings) -> None:
 
 
 def _build(start: str, settings: DecoderSettings) -> UntrainedStudent:
-    tokenizer = load_tokenizer(start, settings.max_tokens, settings.template)
     model = load_first_layers(start, settings.layers)
+    check_positions(model, start, settings.max_tokens)
+    tokenizer = load_tokenizer(start, settings.max_tokens, settings.template)
+    check_room(tokenizer, settings.max_tokens)
     model.config.pad_token_id = tokenizer.pad_token_id
     cross_encoder = as_cross_encoder(model, tokenizer, settings.passages)
     # adapts the model inside the cross-encoder in place
@@ -184,12 +182,12 @@ def load_first_layers(start: str, layers: int | None) -> Any:
     """A sequence classifier with one output, of the start model's first layers and final norm; its head is new.
 
     Raises:
-        StudentError: `layers` is more than the start model has, it reads more than text, or its family has no
-            classifier with a linear `score`.
+        StudentError: the start model cannot be read, `layers` is more than it has, it reads more than text, or its
+            family has no classifier with a linear `score`.
     """
     config = _first_layers(start, layers)
     known = type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
-    model: Any = load_classifier(start, config=config) if known else None
+    model: Any = load_classifier(start, config) if known else None
     if not isinstance(getattr(model, "score", None), nn.Linear):
         raise StudentError(
             f"{start} is of type {config.model_type!r}, which has no sequence classifier with a linear head `score`; "
@@ -200,7 +198,7 @@ def load_first_layers(start: str, layers: int | None) -> Any:
 
 def _first_layers(start: str, layers: int | None) -> Any:
     """The start model's configuration with one output, cut to the first layers."""
-    config = AutoConfig.from_pretrained(start, num_labels=1)
+    config = read_config(start)
     refuse_other_than_text(config, start)
     if layers is not None:
         if layers > config.num_hidden_layers:
@@ -215,8 +213,11 @@ def load_tokenizer(start: str, max_tokens: int, template: str) -> Any:
     """The start model's tokenizer with the pair template; where it has no padding token, its end token pads.
 
     Padding by the end token is harmless here: a pair ends in the template's text, which `set_pair_template` checks.
+
+    Raises:
+        StudentError: the tokenizer cannot be read, or the template is none.
     """
-    tokenizer = AutoTokenizer.from_pretrained(start)
+    tokenizer = read_tokenizer(start)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.model_max_length = max_tokens

@@ -7,14 +7,13 @@ from typing import Any, Literal
 from datasets import Dataset
 from pydantic import Field, NonNegativeFloat, field_validator
 from sentence_transformers import CrossEncoder
-from transformers import AutoTokenizer
 
 from students import StudentError
 from students.dev import DevList
 from students.losses import LOSSES
 from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective, TermControlObjective
-from students.start_model import load_classifier
+from students.start_model import FP32_ONLY, check_positions, check_room, load_classifier, read_config, read_tokenizer
 from students.term_control import TermControlLayer
 from students.term_matching import EveryToken, TermMatcher
 from students.terms import known_language
@@ -87,12 +86,29 @@ def train_encoder(
         origin: what the model card says of data, teacher and start model.
 
     Raises:
-        StudentError: a list is malformed, `max_tokens` is more than the start model can read, or term control does not
-            know the model's family.
+        StudentError: the start model cannot be read, a list is malformed, `max_tokens` is more than the start model can
+            read or too few, or the model's family cannot be run in the precision or is not known to term control.
         FileExistsError: `out` exists.
     """
+    settings = fitting_precision(settings, read_config(start))
     request = TrainingRequest(start, dataset, dev, settings, out, on_progress, origin)
     return train_student(request, lambda: _build(start, settings), TRAINER_DEFAULTS)
+
+
+def fitting_precision(settings: EncoderSettings, config: Any) -> EncoderSettings:
+    """The settings in fp32 where the model's family cannot be run in another precision.
+
+    Raises:
+        StudentError: they name another.
+    """
+    if config.model_type not in FP32_ONLY:
+        return settings
+    named = "trainer.fp16 is set" if settings.trainer.get("fp16") else f"precision is {settings.precision}"
+    if settings.precision == "bf16" or settings.trainer.get("fp16"):
+        raise StudentError(
+            f"{named}, but transformers runs {config.model_type} in fp32 alone; auto and fp32 are accepted"
+        )
+    return settings.model_copy(update={"precision": "fp32"})
 
 
 def _build(start: str, settings: EncoderSettings) -> UntrainedStudent:
@@ -105,25 +121,30 @@ def load_encoder(start: str, max_tokens: int) -> tuple[Any, Any]:
     """The start model as a sequence classifier with one output, its head new where it has none such, and its tokenizer.
 
     Raises:
-        StudentError: the weights are not those of the configuration, or `max_tokens` is more than the model has
-            positions for.
+        StudentError: the model or its tokenizer cannot be read, the weights are not those of the configuration, it has
+            no padding token, or `max_tokens` is more than it has positions for or leaves no room for texts.
     """
-    model = load_classifier(start, num_labels=1)
-    limit = position_limit(model)
-    if limit is not None and max_tokens > limit:
-        raise StudentError(f"max_tokens is {max_tokens}, but {start} reads at most {limit} tokens")
-    tokenizer = AutoTokenizer.from_pretrained(start)
+    config = read_config(start)
+    check_padding(config, start)
+    tokenizer = read_tokenizer(start)
+    check_room(tokenizer, max_tokens)
+    model = load_classifier(start, config)
+    check_positions(model, start, max_tokens)
     tokenizer.model_max_length = max_tokens
     return model, tokenizer
 
 
-def position_limit(model: Any) -> int | None:
-    """Most tokens that the model has positions for; None where they are not numbered."""
-    most: int | None = getattr(model.config, "max_position_embeddings", None)
-    embeddings = getattr(model.base_model, "embeddings", None)
-    # RoBERTa and its kin keep the rows up to the padding token's for padding: 514 rows are 512 positions
-    padding = getattr(getattr(embeddings, "position_embeddings", None), "padding_idx", None)
-    return most if most is None or padding is None else most - padding - 1
+def check_padding(config: Any, start: str) -> None:
+    """Refuse a model whose configuration names no padding token, as those of decoders often do.
+
+    Raises:
+        StudentError: it names none.
+    """
+    if getattr(config, "pad_token_id", None) is None:
+        raise StudentError(
+            f"{start} ({config.model_type}) has no pad_token_id in its config.json, by which pairs are batched; "
+            "name one there, or train the decoder student if it is a decoder"
+        )
 
 
 def _objective(cross_encoder: CrossEncoder, settings: EncoderSettings) -> ListObjective:

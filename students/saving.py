@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 from transformers.utils import CONFIG_NAME
 
+from students import StudentError
 from students.portable_files import describe_one_label, make_portable
 
 # a raw logit, whatever loads it
@@ -45,12 +46,12 @@ def save_student(
 
     Raises:
         FileExistsError: `folder` exists.
-        ValueError: the model has no padding token id.
+        StudentError: the model has no padding token id.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists; a student is written to a new folder")
     if model.config.pad_token_id is None:
-        raise ValueError(f"{type(model).__name__} has no pad_token_id, so no server could batch pairs; set it first")
+        raise StudentError(f"{type(model).__name__} has no pad_token_id, so no server could batch pairs; set it first")
     describe_one_label(model.config, _ACTIVATION)
     beside = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from distill.errors import ModelError
 from distill.models import ModelReference, load_config
-from distill.serving.graph_file import GRAPH
+from distill.serving.graph_file import GRAPH, holds_graph_alone
 from distill.stages.rankers import RankerReference
 from students import StudentError
 from teachers.errors import TeacherError
@@ -78,12 +78,12 @@ def model_facts(key: str, text: str, role: Role, section: Settings = None) -> Mo
         return ModelFacts(key, text, problem=str(error))
     if config is None:
         return ModelFacts(key, text, where)
-    if reference.gguf_file is not None and role == "ranker":
-        return ModelFacts(key, text, where, problem=f"model {text!r}: a GGUF file holds no ranker")
+    if reference.gguf_file is not None and role in ("ranker", "encoder"):
+        return ModelFacts(key, text, where, problem=f"model {text!r}: a GGUF file holds no {role}")
     if getattr(config, "auto_map", None):
         # the model's own code would have to be run to be asked
         return ModelFacts(key, text, where, config.model_type)
-    model, problem, setting = _judged(config, role, section)
+    model, problem, setting = _judged(reference, config, role, section)
     parameters, of_layers = (None, None) if model is None else _sizes(model)
     layers = getattr(config.get_text_config(), "num_hidden_layers", None)
     said = None if problem is None else f"model {text!r}: {problem}"
@@ -128,13 +128,17 @@ def known_models() -> dict[str, dict[str, Any]]:
     return models
 
 
-def _judged(config: PretrainedConfig, role: Role, section: Settings) -> tuple[Any, str | None, str | None]:
+def _judged(
+    reference: ModelReference, config: PretrainedConfig, role: Role, section: Settings
+) -> tuple[Any, str | None, str | None]:
     """The model without weights, why it cannot play its role, if it cannot, and the setting that stands in its way."""
     from transformers import AutoModel
 
     judge = _ROLES.get(role)
     try:
-        return _without_weights(AutoModel, config) if judge is None else judge(config, section), None, None
+        model = _without_weights(AutoModel, config) if judge is None else judge(config, section)
+        _check_tokenizer(reference, role, section)
+        return model, None, None
     except _TooMuchAsked as error:
         return None, str(error), error.key
     except (ModelError, TeacherError, StudentError) as error:
@@ -142,6 +146,32 @@ def _judged(config: PretrainedConfig, role: Role, section: Settings) -> tuple[An
     except ValueError as error:
         reason = f"{config.model_type} is no model that transformers can build: {str(error).splitlines()[0]}"
         return None, reason, None
+
+
+def _check_tokenizer(reference: ModelReference, role: Role, section: Settings) -> None:
+    """Refuse a folder whose tokenizer cannot be read or, of a student, leaves no room for texts.
+
+    The hub's cache may lack what is fetched later, a GGUF file is unpacked to be asked, and a graph alone is opened
+    without transformers.
+    """
+    from students.decoder import load_tokenizer
+    from students.start_model import check_room, read_tokenizer
+
+    folder = reference.location
+    if reference.on_hub or reference.gguf_file is not None or holds_graph_alone(Path(folder)):
+        return
+    try:
+        if role == "decoder" and section is not None:
+            tokenizer = load_tokenizer(folder, section.max_tokens, section.template)
+        else:
+            tokenizer = read_tokenizer(folder)
+    except StudentError as error:
+        raise ModelError(str(error).removeprefix(f"{folder}: ")) from error
+    if role in ("encoder", "decoder") and section is not None:
+        try:
+            check_room(tokenizer, section.max_tokens)
+        except StudentError as error:
+            raise _TooMuchAsked("max_tokens", str(error)) from error
 
 
 def _without_weights(auto: Any, config: PretrainedConfig) -> Any:
@@ -207,7 +237,7 @@ def _ranker(config: PretrainedConfig, section: Settings) -> Any:
 def _encoder(config: PretrainedConfig, section: EncoderSection | None) -> Any:
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification
 
-    from students.encoder import position_limit
+    from students.encoder import check_padding, fitting_precision
     from students.scoring_head import check_family
 
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
@@ -218,9 +248,12 @@ def _encoder(config: PretrainedConfig, section: EncoderSection | None) -> Any:
         return model
     if section.term_control_weight:
         check_family(config)
-    limit = position_limit(model)
-    if limit is not None and section.max_tokens > limit:
-        raise _TooMuchAsked("max_tokens", f"max_tokens is {section.max_tokens}, but it reads at most {limit} tokens")
+    check_padding(config, "it")
+    try:
+        fitting_precision(section, config)
+    except StudentError as error:
+        raise _TooMuchAsked("precision" if section.precision == "bf16" else "trainer", str(error)) from error
+    _check_positions(model, section)
     return model
 
 
@@ -243,7 +276,18 @@ def _decoder(config: PretrainedConfig, section: DecoderSection | None) -> Any:
     layers = config.get_text_config().num_hidden_layers
     if section is not None and section.layers is not None and section.layers > layers:
         raise _TooMuchAsked("layers", f"layers is {section.layers}, but it has {layers}")
+    if section is not None:
+        _check_positions(model, section)
     return model
+
+
+def _check_positions(model: Any, section: EncoderSection | DecoderSection) -> None:
+    from students.start_model import check_positions
+
+    try:
+        check_positions(model, "it", section.max_tokens)
+    except StudentError as error:
+        raise _TooMuchAsked("max_tokens", str(error)) from error
 
 
 _ROLES: dict[Role, Callable[[Any, Any], Any]] = {

@@ -92,7 +92,8 @@ def test_a_model_of_texts_and_images_is_refused_in_one_line(tmp_path):
 
 
 def test_lora_settings_reach_peft_and_the_head_is_always_trained(tiny_decoder):
-    settings = DecoderSettings(lora={"r": 2, "target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]})
+    lora = {"r": 2, "target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]}
+    settings = DecoderSettings(max_tokens=60, lora=lora)
     model = _build(tiny_decoder("llama"), settings).objective.model.transformers_model
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert {name.split(".lora_")[0].rpartition(".")[2] for name in trained if "lora_" in name} == {"q_proj"}

