@@ -159,10 +159,16 @@ def _parts(lists: Sequence[tuple[str, Sequence[str]]]) -> Iterator[list[tuple[st
 def _torch_ranker(found: RankerReference, device: str | None) -> Ranker:
     # before the model's configuration is asked for, which takes transformers
     from students.scoring import Reranker
+    from students.start_model import FP32_ONLY
 
     check_device(device)
     reference = ModelReference.parse(found.model)
-    kinds = load_config(reference).architectures or [""]
+    config = load_config(reference)
+    if found.dtype != "float32" and config.model_type in FP32_ONLY:
+        raise ModelError(
+            f"model {found.model!r}: transformers runs {config.model_type} in float32 alone; got {found.dtype}"
+        )
+    kinds = config.architectures or [""]
     try:
         if kinds[0].endswith("ForSequenceClassification"):
             return Reranker.load(reference.fetched(), dtype=found.dtype, device=device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
+from transformers import AutoConfig
 
 from distill.collections.beir import read_beir
 from distill.errors import ModelError
@@ -60,6 +61,13 @@ def test_half_precision_is_near_full_precision(onnx_folder):
     assert half.model.dtype != full.model.dtype
     documents = ["the cat sat on the mat", "emoji"]
     assert half.score_pairs("the cat", documents) == pytest.approx(full.score_pairs("the cat", documents), abs=0.3)
+
+
+def test_a_family_that_fails_in_half_precision_is_refused_in_it(tmp_path):
+    AutoConfig.for_model("deberta", architectures=["DebertaForSequenceClassification"]).save_pretrained(tmp_path)
+    for number_type in ("bfloat16", "float16"):
+        with pytest.raises(ModelError, match=f"runs deberta in float32 alone; got {number_type}"):
+            open_ranker(f"{number_type}:{tmp_path}", "cpu")
 
 
 def test_lists_are_scored_several_at_a_time_as_each_one_alone(onnx_folder, beir_folder, monkeypatch):
