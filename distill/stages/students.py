@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import torch
+from accelerate import PartialState
 from datasets import Dataset
 
 from distill.collections.collection import Collection, Qrels, Run
+from distill.errors import ModelError
 from distill.models import ModelReference, save_first_layers
 from distill.progress import Advance
 from distill.recipe_students import DecoderSection, EncoderSection
+from students import StudentError
 from students.decoder import DecoderSettings, train_decoder
 from students.dev import DevList
 from students.encoder import EncoderSettings, train_encoder
@@ -53,8 +57,8 @@ def train_student(
         origin: what the model card says of data, teacher and start model.
 
     Raises:
-        ModelError: the start model cannot be found or loaded.
-        ValueError: a list is malformed.
+        ModelError: the start model cannot be found, or is a GGUF file and the student an encoder.
+        StudentError: the start model cannot be loaded or does not fit the settings, or a list is malformed.
     """
 
     def report(step: int, steps: int, _: object) -> None:
@@ -62,8 +66,10 @@ def train_student(
 
     settings = section.model_dump(exclude=_NOT_OF_TRAINING)
     if isinstance(section, EncoderSection):
-        start = ModelReference.parse(section.start).fetched()
-        return train_encoder(start, lists, dev, EncoderSettings(**settings), out, report, origin)
+        reference = ModelReference.parse(section.start)
+        if reference.gguf_file is not None:
+            raise ModelError(f"model {section.start!r}: a GGUF file holds no encoder; a folder or a hub id is accepted")
+        return train_encoder(reference.fetched(), lists, dev, EncoderSettings(**settings), out, report, origin)
     return _train_decoder(section, lists, dev, out, report, origin)
 
 
@@ -76,8 +82,16 @@ def _train_decoder(
         return train_decoder(reference.fetched(), lists, dev, settings, out, report, origin)
     # peft and the trainer want plain weights: unpack the file once, only as many layers as are kept
     plain = out.with_name(f".{out.name}.start")
+    # the training asks for the same state, which is made once
+    state = PartialState(cpu=not torch.accelerator.is_available())
     try:
-        save_first_layers(reference, section.layers, plain)
+        with state.main_process_first():
+            if state.is_main_process:
+                save_first_layers(reference, section.layers, plain)
         return train_decoder(str(plain), lists, dev, settings, out, report, origin)
+    except StudentError as error:
+        # the folder is ours and goes: what the user knows is the file
+        raise StudentError(str(error).replace(str(plain), section.start)) from error
     finally:
-        shutil.rmtree(plain, ignore_errors=True)
+        if state.is_main_process:
+            shutil.rmtree(plain, ignore_errors=True)

@@ -154,6 +154,27 @@ def test_options_that_cannot_work_are_refused(distill, beir_folder, labels, enco
     assert message in " ".join(error.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("student", "start", "message"),
+    [
+        ("encoder", "a b/c", "model 'a b/c': "),
+        ("decoder", "a b/c", "model 'a b/c': "),
+        ("encoder", ".", "model '.': Unrecognized model"),
+        ("decoder", ".", "model '.': Unrecognized model"),
+    ],
+)
+def test_what_a_student_cannot_start_from_is_told_in_one_line(
+    distill, beir_folder, labels, tmp_path, monkeypatch, student, start, message
+):
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "student"
+    code, _, error = distill(
+        "train", student, "--collection", beir_folder, "--labels", labels, "--out", out, "--start", start,
+    )  # fmt: skip
+    assert code == 2 and not out.exists()
+    assert error.startswith(f"error: {message}") and error.count("\n") == 1
+
+
 def test_any_other_setting_is_said_as_a_recipe_names_it(distill, beir_folder, labels, encoder_folder, tmp_path):
     out = tmp_path / "student"
     code, shown, error = distill(
