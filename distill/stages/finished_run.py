@@ -66,10 +66,9 @@ class _Metrics(BaseModel):
     def _whole(self) -> Self:
         for system, row in self.systems.items():
             for name in (*self.measures, "seconds_per_query"):
-                if not isinstance(row.get(name, "missing"), int | float | None):
-                    raise ValueError(
-                        f"systems.{system}.{name} is {row.get(name, 'missing')!r}; a number or null is accepted"
-                    )
+                found = row.get(name, "missing")
+                if not isinstance(found, int | float | None):
+                    raise ValueError(f"systems.{system}.{name} is {found!r}; a number or null is accepted")
         return self
 
 
