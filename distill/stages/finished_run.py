@@ -31,7 +31,7 @@ METRICS = "metrics.json"
 
 
 class _Manifest(BaseModel):
-    """What is told of every stage; a stage's own entries pass, here and below."""
+    """What is told of every stage; a stage's own entries pass."""
 
     model_config = ConfigDict(strict=True)
 
@@ -42,9 +42,9 @@ class _Manifest(BaseModel):
 
 
 class _Plan(BaseModel):
-    """The queries' roles."""
+    """The queries' roles, and no others."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     fit: list[str]
     label: list[str]
@@ -53,7 +53,7 @@ class _Plan(BaseModel):
 
 
 class _Metrics(BaseModel):
-    """The figures, of each system all."""
+    """The figures, of each system all; what else is told passes."""
 
     model_config = ConfigDict(strict=True)
 

@@ -115,6 +115,7 @@ def without(path, *keys):
         ("collection/queries.json", lambda path: path.read_text()[:20], "not JSON, or cut off"),
         ("collection/queries.json", lambda _: "[]", "a JSON list; an object is accepted"),
         ("collection/queries.json", lambda path: without(path, "test"), "test: Field required"),
+        ("collection/queries.json", lambda path: '{"all": [], ' + path.read_text()[1:], "all: Extra inputs are not"),
         ("collection/manifest.json", lambda path: path.read_text()[:50], "not JSON, or cut off"),
         ("evaluation/manifest.json", lambda path: without(path, "versions"), "versions: Field required"),
         ("evaluation/manifest.json", lambda _: "", "not JSON, or cut off"),
