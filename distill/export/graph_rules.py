@@ -11,7 +11,15 @@ from distill.export.rules import AGAIN, Problem, Rule, export_facts
 from distill.export.servers import GRAPH_LIMIT
 
 _INT64 = 7  # onnx.TensorProto.INT64
-_QUANTISED_OPERATIONS = frozenset({"MatMulInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulNBits"})
+_QUANTISED_OPERATIONS = frozenset(
+    {
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "DynamicQuantizeLinear",
+        "DynamicQuantizeMatMul",
+        "MatMulNBits",
+    }
+)
 
 
 def _graph_file(folder: ModelFolder) -> Problem | None:

@@ -54,7 +54,7 @@ def test_each_token_and_each_output_has_a_scale_of_its_own():
     assert (np.abs(states - exact) <= 0.01 * (np.abs(TOKENS) @ np.abs(WEIGHTS) + 1e-9)).all()
     np.testing.assert_allclose(scores, states @ HEAD, rtol=1e-6)
     kinds = [node.op_type for node in model.graph.node]
-    assert kinds.count("MatMulInteger") == 1 and kinds.count("MatMul") == 1
+    assert kinds.count("MatMulIntegerToFloat") == 1 and kinds.count("MatMul") == 1
     assert {tensor.name for tensor in model.graph.initializer}.isdisjoint({"weights"})
 
 
