@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from students.batching import suitable_budget, token_batches
 from students.dataset import ListBatch, list_batch
+from students.long_pairs import shortened_for
 from students.losses import ListLoss, mean_over_lists
 from students.objectives import ListObjective, list_factors
 from students.relevance_words import RelevanceWords
@@ -133,7 +134,8 @@ class JointObjective(ListObjective):
         tokenizer = extract_model_from_parallel(self.model).tokenizer
         queries = [query for query, row in zip(batch.queries, batch.documents, strict=True) for _ in row]
         documents = [document for row in batch.documents for document in row]
-        prompts = tokenizer(queries, documents, truncation=True)
+        queries, kept = shortened_for(tokenizer, queries, documents)
+        prompts = tokenizer(queries, kept, truncation=True)
         relevant = [
             answer
             for grades, groups in zip(labels, batch.groups, strict=True)
@@ -143,7 +145,9 @@ class JointObjective(ListObjective):
             text.strip() for texts, row in zip(batch.evidence, labels, strict=True) for text in texts or [""] * len(row)
         ]
         reasons = [
-            self._reason(tokenizer, text) if answer and _is_read(prompts, pair, documents[pair], text) else []
+            self._reason(tokenizer, text)
+            if answer and _is_read(prompts, pair, documents[pair], kept[pair], text)
+            else []
             for pair, (answer, text) in enumerate(zip(relevant, evidence, strict=True))
         ]
         return [self._example(*asked) for asked in zip(prompts["input_ids"], relevant, reasons, strict=True)]
@@ -197,13 +201,16 @@ class JointObjective(ListObjective):
         return losses.index_put((term, row), F.cross_entropy(logits.float(), token, reduction="none"), accumulate=True)
 
 
-def _is_read(prompts: Any, pair: int, document: str, evidence: str) -> bool:
+def _is_read(prompts: Any, pair: int, document: str, kept: str, evidence: str) -> bool:
     """Whether the prompt holds the evidence to its end; evidence in other words than the document's always counts.
 
-    A reason that was cut off with its document could only be learned by heart.
+    A reason that was cut off with its document could only be learned by heart. What is kept of the document is what the
+    prompt was made of.
     """
-    start = document.find(evidence)
-    return start < 0 or not evidence or prompts.char_to_token(pair, start + len(evidence) - 1, 1) is not None
+    if not evidence or evidence not in document:
+        return True
+    start = kept.find(evidence)
+    return start >= 0 and prompts.char_to_token(pair, start + len(evidence) - 1, 1) is not None
 
 
 def relevance(labels: Sequence[float], groups: Sequence[str] | None, positives: int) -> list[bool | None]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from students.batching import suitable_budget, token_batches
 from students.dataset import ListBatch, list_batch
+from students.long_pairs import shortened_for
 from students.losses import ListLoss, mean_over_lists
 from students.passages import cut, passages_of
 from students.scoring_head import apply_scoring_head, check_family
@@ -22,7 +23,10 @@ from students.term_matching import TokenSelection
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Pairs that share a forward pass: their texts, the model's features, and each pair's tokens without padding."""
+    """Pairs that share a forward pass: their texts, the model's features, and each pair's tokens without padding.
+
+    Of long texts there is what `students.long_pairs` leaves, which is more than the tokens are of.
+    """
 
     pairs: list[tuple[str, str]]
     features: Any
@@ -157,7 +161,9 @@ def _passes(
 
     One pass over a whole batch of lists would spend about a third of its time on padding.
     """
-    encoded = tokenizer([query for query, _ in pairs], [text for _, text in pairs], truncation=True)
+    queries, texts = shortened_for(tokenizer, [query for query, _ in pairs], [text for _, text in pairs])
+    pairs = list(zip(queries, texts, strict=True))
+    encoded = tokenizer(queries, texts, truncation=True)
     for rows in token_batches([len(ids) for ids in encoded["input_ids"]], budget):
         columns = {name: [column[row] for row in rows] for name, column in encoded.items()}
         features = tokenizer.pad(columns, return_tensors="pt").to(device)

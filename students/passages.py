@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from students import StudentError
+
 CONFIG_KEY = "passages"
 """Where a student's `config.json` says how long documents are cut; libraries leave the key alone."""
 
@@ -46,6 +48,9 @@ def cut(tokenizer: Any, documents: Sequence[str], settings: PassageSettings | No
         tokenizer: the student's fast tokenizer, or the `tokenizers.Tokenizer` in it, whose truncation is set.
         documents: texts.
         settings: see `PassageSettings`.
+
+    Raises:
+        StudentError: the tokenizer's special tokens leave no room for the overlap.
     """
     if settings is None or not documents:
         return [[document] for document in documents]
@@ -55,6 +60,7 @@ def cut(tokenizer: Any, documents: Sequence[str], settings: PassageSettings | No
     }  # fmt: skip
     # compared first, as a tokenizer that another thread reads refuses to be changed
     if backend.truncation != windows:
+        _check_overlap(backend, settings)
         backend.enable_truncation(**windows)
     if backend.padding is not None:
         backend.no_padding()
@@ -66,6 +72,17 @@ def cut(tokenizer: Any, documents: Sequence[str], settings: PassageSettings | No
         else [text]
         for text, encoding in zip(documents, encodings, strict=True)
     ]  # fmt: skip
+
+
+def _check_overlap(backend: Any, settings: PassageSettings) -> None:
+    # tokenizers counts a text's special tokens into a window, though passages are cut without them
+    special = backend.num_special_tokens_to_add(is_pair=False)
+    most = max(0, settings.tokens - special)
+    if settings.overlap > most:
+        raise StudentError(
+            f"passages.overlap ({settings.overlap}) must be at most {most}: this tokenizer counts its {special} "
+            f"special tokens into passages.tokens ({settings.tokens})"
+        )
 
 
 def best_passage_scores(

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from students.batching import suitable_budget, token_batches
+from students.long_pairs import shortened_for
 from students.passages import best_passage_scores, cut, passages_of
 
 
@@ -73,7 +74,7 @@ class Reranker:
         return cut(self.tokenizer, documents, self.passages)
 
     def _encode(self, queries: list[str], documents: list[str]) -> Any:
-        return self.tokenizer(queries, documents, truncation=True)
+        return self.tokenizer(*shortened_for(self.tokenizer, queries, documents), truncation=True)
 
     @torch.inference_mode()
     def _scores(self, queries: list[str], documents: list[str]) -> list[float]:

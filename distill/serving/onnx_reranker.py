@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,7 @@ from distill.errors import ModelError, first_line
 from distill.serving.onnx_folder import OnnxFolder, read_onnx_folder
 from distill.serving.threads import default_threads
 from students.batching import token_batches
+from students.long_pairs import Windows, shortened
 from students.passages import best_passage_scores, cut
 
 OUTPUT = "logits"
@@ -86,7 +88,12 @@ class OnnxReranker:
         return cut(self._cutter, documents, self.passages)
 
     def _encode(self, queries: list[str], documents: list[str]) -> list[Encoding]:
-        return self.folder.tokenizer.encode_batch(list(zip(queries, documents, strict=True)))
+        tokenizer = self.folder.tokenizer
+        if cutting := tokenizer.truncation:
+            alone = partial(tokenizer.encode, add_special_tokens=False)
+            windows = Windows(alone, cutting["max_length"], cutting["direction"])
+            queries, documents = shortened(queries, documents, windows)
+        return tokenizer.encode_batch(list(zip(queries, documents, strict=True)))
 
     def _scores(self, queries: list[str], documents: list[str]) -> list[float]:
         encodings = self._encode(queries, documents)

@@ -111,6 +111,28 @@ def test_many_pairs_keep_their_places(starts):
     assert (rows[2] > 0).sum() == 6
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_of_a_long_pair_the_reasons_are_learned_that_are_read(starts, side, monkeypatch):
+    """The document's first words are w1 w2 w3, its last ones w7 w8 w9; of words between there is nothing to be read."""
+    joint = objective(starts("qwen2"))
+    tokenizer = joint.model.tokenizer
+    tokenizer.truncation_side = side
+    document = "w1 w2 w3 " + "w20 w21 " * 150 + "w5 w6 " + "w20 w21 " * 150 + "w7 w8 w9"
+    evidence = ["w1 w2 w3", "w5 w6", "w7 w8 w9", "w50 w51"]
+    batch = ListBatch(["w2 w3 " * 200], [[document] * 4], [["ranked"] * 4], [evidence], [None])
+    made, call = [], type(tokenizer).__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            type(tokenizer), "__call__", lambda *args, **options: made.append(call(*args, **options)) or made[-1]
+        )
+        examples = joint.examples(batch, [torch.ones(4)])
+    # of the whole texts there are hundreds of windows
+    assert max(len(encoding.overflowing) for encoded in made for encoding in encoded.encodings) < 60
+    assert [bool(example.answer) for example in examples] == [side == "right", False, side == "left", True]
+    whole = tokenizer([batch.queries[0]], [document], truncation=True)
+    assert [example.prompt for example in examples] == whole["input_ids"] * 4
+
+
 @pytest.mark.parametrize("term", ["ranking", "label", "reason"])
 def test_each_term_reaches_every_adapter_and_only_ranking_the_head(starts, term):
     joint = objective(starts("qwen2"), lora={"target_modules": ["q_proj", "down_proj"]})

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from sentence_transformers import CrossEncoder
 from transformers import AutoTokenizer
 
+from students import StudentError
 from students.encoder import EncoderSettings, train_encoder
 from students.losses import LOSSES
 from students.objectives import ListObjective, TermControlObjective, best_of
@@ -29,6 +30,20 @@ def test_windows_by_hand(encoder_tokenizer):
     first = SETTINGS.model_copy(update={"most": 2})
     assert cut(encoder_tokenizer, [LONG], first) == [["w1  w2, w3", "w3 w4 w5 w6"]]
     assert cut(encoder_tokenizer, [LONG], None) == [[LONG]]
+
+
+def test_an_overlap_without_room_for_the_tokenizer_s_special_tokens_is_refused(encoder_tokenizer, decoder_start):
+    # [CLS] and [SEP]: of 4 tokens 2 may be shared
+    close = PassageSettings(tokens=4, overlap=2)
+    assert cut(encoder_tokenizer, ["w1 w2 w3 w4 w5 w6"], close) == [["w1 w2 w3 w4", "w3 w4 w5 w6"]]
+    closer = PassageSettings(tokens=4, overlap=3)
+    with pytest.raises(StudentError, match=r"passages\.overlap \(3\) must be at most 2: .* passages\.tokens \(4\)$"):
+        cut(encoder_tokenizer, ["w1"], closer)
+    # a decoder's tokenizer has none
+    plain = AutoTokenizer.from_pretrained(decoder_start)
+    assert cut(plain, ["w1 w2 w3 w4 w5"], closer) == [["w1 w2 w3 w4", "w2 w3 w4 w5"]]
+    one = PassageSettings(tokens=1)
+    assert cut(encoder_tokenizer, ["w1 w2"], one) == [["w1", "w2"]]
 
 
 def read(text: str) -> str:

@@ -98,6 +98,18 @@ def test_left_truncation_keeps_the_end(onnx_folder, tmp_path):
     assert found[0] == pytest.approx(scores_of_transformers(folder, lists)[0], abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_pair_is_cut_as_transformers_does_in_few_windows(onnx_folder, kind):
+    query, documents = "the cat sat on the mat 검색 " * 40, ["emoji 🙂 and café " * 60, "search", "🙂" * 400]
+    reranker = OnnxReranker.load(onnx_folder(kind), threads=1)
+    theirs = AutoTokenizer.from_pretrained(onnx_folder(kind))([query] * 3, documents, truncation=True)
+    encodings = reranker._encode([query] * 3, documents)
+    assert [encoding.ids for encoding in encodings] == theirs["input_ids"]
+    assert max(len(encoding.overflowing) for encoding in encodings) < 60
+    # of the whole texts there are hundreds
+    assert len(theirs.encodings[0].overflowing) > 200
+
+
 def test_a_folder_without_weights_is_known(onnx_folder, copied):
     assert holds_graph_alone(copied)
     assert not holds_graph_alone(onnx_folder())
