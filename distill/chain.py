@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill import comparing, exporting, steps, student_steps
 from distill.progress import Advance
-from distill.recipe import Recipe
+from distill.recipe.settings import Recipe
 
 if TYPE_CHECKING:
     from distill.pipeline import RecipeRun

@@ -16,7 +16,7 @@ from distill.collections.trec import check_run, read_run
 from distill.evaluation.measures import is_mean
 from distill.models import ModelReference
 from distill.progress import Advance
-from distill.recipe import Recipe
+from distill.recipe.settings import Recipe
 from distill.report.comparison_files import write_comparison
 from distill.stages import evaluation
 from distill.stages.comparison import ComparisonRequest, dossier_of

@@ -21,8 +21,8 @@ from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
 from distill.errors import RecipeError
 from distill.progress import progress_bar
-from distill.recipe import Recipe
-from distill.recipe_file import write_resolved
+from distill.recipe.file import write_resolved
+from distill.recipe.settings import Recipe
 from distill.stages.candidates import top
 from distill.stages.label_engines import EngineSettings
 from distill.stages.roles import QueryPlan

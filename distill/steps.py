@@ -24,8 +24,8 @@ from distill.evaluation.measures import candidate_recall
 from distill.first_stage import bm25_run
 from distill.models import ModelReference
 from distill.progress import Advance
-from distill.recipe import Recipe
-from distill.recipe_sources import BeirCollection, DocstringCollection, LogCollection
+from distill.recipe.settings import Recipe
+from distill.recipe.sources import BeirCollection, DocstringCollection, LogCollection
 from distill.stages import evaluation, labels, rankers, teacher
 from distill.stages.candidates import judgments_from, pre_ranked, top
 from distill.stages.comparison import LABELS_RELEVANT

@@ -13,7 +13,7 @@ from distill.artifacts import read_manifest
 from distill.collections.collection import Qrels, Run
 from distill.collections.trec import read_run, write_run
 from distill.progress import Advance
-from distill.recipe_students import DecoderSection, EncoderSection, WarmStart
+from distill.recipe.students import DecoderSection, EncoderSection, WarmStart
 from distill.report.training_curves import CURVES, write_curves
 from distill.stages import rankers, students, warm_start
 from distill.stages.comparison import LABELS_RELEVANT, labels_as_judgments

@@ -1,1 +1,1 @@
-"""The recipes that come with the package; `distill.recipe_places` finds them here by name."""
+"""The recipes that come with the package; `distill.recipe.places` finds them here by name."""

@@ -9,8 +9,8 @@ from typing import Any
 from distill.checking.models import ModelFacts
 from distill.checking.rates import Hardware, Work
 from distill.checking.workload import Workload
-from distill.recipe import Recipe, TeacherSection
-from distill.recipe_students import DecoderSection, EncoderSection
+from distill.recipe.settings import Recipe, TeacherSection
+from distill.recipe.students import DecoderSection, EncoderSection
 from distill.stages.warm_start import first_section
 from students.decoder import TRAINER_DEFAULTS as DECODER_DEFAULTS
 from students.encoder import TRAINER_DEFAULTS as ENCODER_DEFAULTS

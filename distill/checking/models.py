@@ -19,8 +19,8 @@ from teachers.errors import TeacherError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from distill.recipe import TeacherSection
-    from distill.recipe_students import DecoderSection, EncoderSection
+    from distill.recipe.settings import TeacherSection
+    from distill.recipe.students import DecoderSection, EncoderSection
 
 Role = Literal["teacher", "encoder", "decoder", "writer", "ranker"]
 Settings = Any

@@ -16,10 +16,10 @@ from distill.checking.workload import Workload, workload
 from distill.collections.beir import packed_or_plain
 from distill.collections.collection import DataError
 from distill.errors import RecipeError, RecipeProblem
-from distill.recipe import Recipe
-from distill.recipe_file import read_recipe
-from distill.recipe_problems import inside, models_in, validated, without_null_sections
-from distill.recipe_yaml import Entry
+from distill.recipe.file import read_recipe
+from distill.recipe.problems import inside, models_in, validated, without_null_sections
+from distill.recipe.settings import Recipe
+from distill.recipe.yaml_text import Entry
 
 # by the key's path: what each model of a recipe is asked to do
 _ROLES: dict[tuple[str, ...], Role] = {

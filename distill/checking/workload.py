@@ -12,8 +12,8 @@ from distill.collections.beir import packed_or_plain
 from distill.collections.collection import DataError
 from distill.collections.files import numbered_lines
 from distill.collections.trec import read_qrels, read_run
-from distill.recipe import Recipe
-from distill.recipe_sources import BeirCollection, DocstringCollection, LogCollection
+from distill.recipe.settings import Recipe
+from distill.recipe.sources import BeirCollection, DocstringCollection, LogCollection
 
 # docs/teacher.md: 20 documents of 40 words are 1,382 tokens of SmolLM2, 20 of 100 words 3,193
 TOKENS_PER_WORD = 1.6

@@ -12,7 +12,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from distill.collections.collection import Collection, Run
-    from distill.recipe import JudgeSection
+    from distill.recipe.settings import JudgeSection
     from distill.stages.judge_sources import Source
     from distill.stages.label_engines import EngineSettings
     from distill.stages.teacher import Method
@@ -92,7 +92,7 @@ def label(
     set_: Annotated[list[str] | None, typer.Option("--set", help="a setting over the recipe's; repeatable")] = None,
 ) -> None:
     """Label candidate lists. Queries that a teacher was fitted on, or that measure students, are left out."""
-    from distill.recipe import JudgeSection
+    from distill.recipe.settings import JudgeSection
     from distill.stages.label_engines import LOCAL
     from labeling.job import JobSettings
 

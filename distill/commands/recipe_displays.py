@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from distill.checking.models import ModelFacts
     from distill.checking.rates import Hardware
     from distill.checking.report import CheckedRecipe
-    from distill.recipe_header import RecipeHeader
+    from distill.recipe.header import RecipeHeader
 
 _SMALL_TEACHER = 5e8
 

@@ -21,7 +21,7 @@ _Set = Annotated[
 def list_() -> None:
     """Print the packaged recipes: what each is, its hardware and its models."""
     from distill.commands.recipe_displays import recipes_table
-    from distill.recipe_header import packaged_headers
+    from distill.recipe.header import packaged_headers
 
     table_console(150).print(recipes_table(packaged_headers()))
 
@@ -35,10 +35,10 @@ def show(
     set_: _Set = None,
 ) -> None:
     """Print a recipe: the file as it stands, or --resolved as a run would write it."""
-    from distill.recipe_places import find_recipe
+    from distill.recipe.places import find_recipe
 
     if resolved:
-        from distill.recipe_file import load_recipe, resolved_text
+        from distill.recipe.file import load_recipe, resolved_text
 
         typer.echo(resolved_text(load_recipe(recipe, set_ or [])), nl=False)
         return
@@ -74,6 +74,6 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of recipes, which editors complete and check them by."""
-    from distill.recipe_schema import recipe_schema
+    from distill.recipe.json_schema import recipe_schema
 
     typer.echo(json.dumps(recipe_schema(), indent=1, ensure_ascii=False))

@@ -61,7 +61,7 @@ def fit(
     from distill.collections.beir import read_beir
     from distill.collections.trec import check_run, read_run
     from distill.progress import progress_bar
-    from distill.recipe import MixSection, TeacherSection
+    from distill.recipe.settings import MixSection, TeacherSection
     from distill.stages.candidates import judgments_from, top
     from distill.stages.teacher import fit_teacher, refuse_existing_teacher
     from labeling.shards import Shard
@@ -107,7 +107,7 @@ def adopt(
     depth: Annotated[int | None, typer.Option(help="layers that are read; default: all", min=1)] = None,
 ) -> None:
     """Make a teacher of given heads, where there are no judged queries to fit one on."""
-    from distill.recipe import TeacherSection
+    from distill.recipe.settings import TeacherSection
     from distill.stages.teacher import adopt_teacher
     from teachers.prompt import PromptSettings
 
@@ -137,7 +137,7 @@ def evaluate(
     from distill.collections.trec import check_run, read_run
     from distill.commands.tables import comparison_table
     from distill.progress import progress_bar
-    from distill.recipe import MixSection
+    from distill.recipe.settings import MixSection
     from distill.stages.candidates import top
     from distill.stages.teacher_evaluation import compare_methods, read_judged
     from teachers.comparison import ComparisonSettings

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from distill.recipe import ListSection
-    from distill.recipe_students import DecoderSection, EncoderSection
+    from distill.recipe.settings import ListSection
+    from distill.recipe.students import DecoderSection, EncoderSection
 
 app = typer.Typer(help="Train a small re-ranker on labels.", no_args_is_help=True)
 
@@ -122,8 +122,8 @@ def _sections(
 ) -> tuple[Any, ListSection]:
     """The student's section and what it gets of each list, by the flags and ``--set``."""
     from distill.errors import RecipeError
-    from distill.recipe import ListSection
-    from distill.recipe_file import load_sections
+    from distill.recipe.file import load_sections
+    from distill.recipe.settings import ListSection
 
     sections = load_sections({student: flags, "labels": lists}, overrides or ())
     if of_the_job := sections["labels"].model_fields_set - ListSection.model_fields.keys():

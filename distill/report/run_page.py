@@ -11,7 +11,7 @@ from pathlib import Path
 from distill.chain import COMPARISON
 from distill.collections.collection import DataError
 from distill.progress import duration
-from distill.recipe import Recipe
+from distill.recipe.settings import Recipe
 from distill.report.comparison_page import write_comparison_page
 from distill.report.disagreement_page import write_disagreement_page
 from distill.report.head_map import write_map

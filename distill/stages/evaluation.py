@@ -22,7 +22,7 @@ from distill.evaluation.measures import candidate_recall, evaluate, mean_measure
 from distill.first_stage import BM25Index
 from distill.models import ModelReference
 from distill.progress import Advance
-from distill.recipe import DeviceMap, FirstStageSection
+from distill.recipe.settings import DeviceMap, FirstStageSection
 from distill.stages.candidates import scored, texts
 from distill.stages.rankers import Ranker, open_ranker, score_run
 from distill.stages.teacher import open_reader, read_section, teachers_of

@@ -19,8 +19,8 @@ from distill.collections.trec import read_run
 from distill.comparing import comparison_of
 from distill.evaluation.measures import evaluate, mean_measures
 from distill.pipeline import EVALUATION, RECIPE, RecipeRun
-from distill.recipe import Recipe
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
+from distill.recipe.settings import Recipe
 from distill.stages.comparison import ComparisonRequest
 from distill.stages.roles import QueryPlan
 from distill.stages.teacher import METHODS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
-from distill.recipe import DeviceMap, JudgeSection
+from distill.recipe.settings import DeviceMap, JudgeSection
 from distill.stages.judges import PairKind, generative_judge, pair_judge, pair_judge_description, with_reasons
 from distill.stages.judgments import Judgments
 from distill.stages.teacher import Method, open_teacher, read_section

@@ -9,7 +9,7 @@ from typing import Literal
 
 from distill.collections.collection import Collection, Run
 from distill.models import cuda_devices
-from distill.recipe import EngineSection
+from distill.recipe.settings import EngineSection
 from distill.stages.judge_sources import Source
 from labeling import LabelingError
 from labeling.engines import Engine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distill.collections.beir import read_documents, read_query_rows, write_beir
 from distill.collections.collection import Collection
-from distill.recipe_sources import LogCollection
+from distill.recipe.sources import LogCollection
 from labeling.tail import from_log
 from labeling.tail.query_log import LogColumns, LogReport
 from labeling.tail.report import TailReport

@@ -9,7 +9,7 @@ from typing import Any
 
 from distill.collections.collection import Collection, DataError, Run
 from distill.models import ModelReference
-from distill.recipe import MixSection
+from distill.recipe.settings import MixSection
 from distill.stages.rankers import RankerReference, open_ranker
 from teachers.mixture import Opinion
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distill.collections.collection import Collection, DataError
 from distill.collections.files import numbered_lines
-from distill.recipe_sources import HeldOut, QueryRoles
+from distill.recipe.sources import HeldOut, QueryRoles
 from labeling.tail.queries import LoggedQuery, choose_tail_queries
 
 

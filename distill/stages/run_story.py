@@ -11,7 +11,7 @@ from distill.comparing import compared_systems
 from distill.evaluation.disagreement import Disagreement
 from distill.evaluation.dossier import Dossier
 from distill.evaluation.label_agreement import agreement_verdict
-from distill.recipe import Recipe
+from distill.recipe.settings import Recipe
 from distill.report.training_curves import CURVES
 from distill.stages.comparison import beside_teacher_labels, dossier_of
 from distill.stages.finished_run import FinishedRun

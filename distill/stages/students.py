@@ -13,7 +13,7 @@ from distill.collections.collection import Collection, Qrels, Run
 from distill.errors import ModelError
 from distill.models import ModelReference, save_first_layers
 from distill.progress import Advance
-from distill.recipe_students import DecoderSection, EncoderSection
+from distill.recipe.students import DecoderSection, EncoderSection
 from students import StudentError
 from students.decoder import DecoderSettings, train_decoder
 from students.dev import DevList

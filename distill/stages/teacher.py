@@ -19,7 +19,7 @@ from distill.models import (
     runs_bf16_fast,
 )
 from distill.progress import Advance
-from distill.recipe import DeviceMap, JudgeSection, TeacherSection
+from distill.recipe.settings import DeviceMap, JudgeSection, TeacherSection
 from distill.stages.candidates import answerable, texts
 from distill.stages.opinions import open_opinions
 from teachers.errors import TeacherError

@@ -20,7 +20,7 @@ from distill.stages.teacher import open_reader, read_section
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from distill.recipe import MixSection
+    from distill.recipe.settings import MixSection
     from teachers.comparison import ComparisonSettings
     from teachers.fitting import RouteHeadSettings
     from teachers.head_scores import HeadScores

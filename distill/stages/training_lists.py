@@ -10,7 +10,7 @@ from typing import Any
 from datasets import Dataset, concatenate_datasets
 
 from distill.collections.collection import Collection, DataError
-from distill.recipe import ListSection
+from distill.recipe.settings import ListSection
 from labeling.formats import labels_dataset
 
 

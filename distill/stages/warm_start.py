@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import ranking
-from distill.recipe_students import DecoderSection, EncoderSection, WarmStart
+from distill.recipe.students import DecoderSection, EncoderSection, WarmStart
 from distill.stages.training_lists import evenly_spaced
 
 

@@ -12,7 +12,7 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.trec import check_run, read_run
 from distill.progress import Advance
-from distill.recipe import TeacherSection
+from distill.recipe.settings import TeacherSection
 from distill.stages.candidates import answerable, texts, top
 from distill.stages.teacher import open_reader, read_section
 

@@ -18,7 +18,7 @@ from distill.collections.collection import Collection, Qrels, Run
 from distill.collections.trec import check_run, read_run, write_run
 from distill.evaluation.measures import evaluate
 from distill.evaluation.statistics import mean_interval, paired_difference
-from distill.recipe import ListSection
+from distill.recipe.settings import ListSection
 from distill.stages.candidates import answerable, top
 from distill.stages.rankers import rerank
 from distill.stages.training_lists import training_lists

@@ -14,7 +14,7 @@ from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
 from distill.commands.tables import metrics_table
 from distill.pipeline import run_recipe
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
 from distill.stages.finished_run import open_finished
 from distill.steps import read_metrics
 from students.scoring import Reranker

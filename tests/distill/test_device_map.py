@@ -9,7 +9,7 @@ from distill.collections.beir import read_beir
 from distill.errors import ModelError
 from distill.first_stage import BM25Settings, bm25_run
 from distill.models import ModelReference, load_causal_model
-from distill.recipe import JudgeSection, TeacherSection
+from distill.recipe.settings import JudgeSection, TeacherSection
 from distill.stages.judge_sources import TeacherSource
 from distill.stages.label_engines import EngineSettings, open_engine
 from distill.stages.teacher import adopt_teacher, open_teacher

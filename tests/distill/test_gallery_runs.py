@@ -29,7 +29,7 @@ from transformers import (
 from distill.collections.beir import write_beir
 from distill.collections.collection import Collection, Document
 from distill.pipeline import run_recipe
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
 
 KOREAN = [
     noun + particle

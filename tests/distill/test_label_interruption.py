@@ -13,7 +13,7 @@ import pytest
 from distill.collections.beir import read_beir
 from distill.collections.trec import write_run
 from distill.first_stage import BM25Settings, bm25_run
-from distill.recipe import TeacherSection
+from distill.recipe.settings import TeacherSection
 from distill.stages.candidates import top
 from distill.stages.teacher import fit_teacher
 from tests.labeling.whole_folder import read_labels

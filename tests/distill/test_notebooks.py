@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 from rich.console import Console
 
 from distill.pipeline import run_recipe
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
 from distill.stages.comparison import dossier_of
 from distill.stages.finished_run import open_finished
 from labeling.summary import summarize_labels

@@ -7,8 +7,8 @@ from torch.nn import Identity
 from distill.collections.beir import read_beir
 from distill.collections.collection import DataError
 from distill.errors import RecipeError
-from distill.recipe import MixSection
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
+from distill.recipe.settings import MixSection
 from distill.stages.opinions import FirstStageOpinion, open_opinions
 from tests.distill.exported_folders import TEXTS
 

@@ -23,8 +23,8 @@ from distill.collections.collection import DataError
 from distill.collections.trec import ranking, read_run
 from distill.errors import ModelError, RecipeError
 from distill.pipeline import RecipeRun, run_recipe
-from distill.recipe_file import load_recipe
-from distill.recipe_rules import MEASURED
+from distill.recipe.file import load_recipe
+from distill.recipe.rules import MEASURED
 from distill.report.run_page import write_run_pages
 from distill.stages.candidates import pre_ranked
 from distill.stages.comparison import dossier_of, labels_as_judgments

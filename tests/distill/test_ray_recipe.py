@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from distill.pipeline import run_recipe
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
 from teachers.baselines import equal_weights
 from teachers.heads import Head
 from tests.labeling.whole_folder import read_labels

@@ -16,8 +16,8 @@ from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
 from distill.errors import RecipeError
 from distill.pipeline import RecipeRun
-from distill.recipe_file import load_recipe
-from distill.recipe_students import WarmStart
+from distill.recipe.file import load_recipe
+from distill.recipe.students import WarmStart
 from distill.stages.roles import QueryPlan, free_queries, plan_queries
 from distill.stages.student_origin import student_origin
 from distill.stages.warm_start import lists_to_score, scored_lists

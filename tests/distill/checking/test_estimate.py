@@ -10,7 +10,7 @@ from distill.checking.rates import find_hardware, known_hardware
 from distill.checking.report import check_recipe, checked_recipe
 from distill.checking.workload import workload
 from distill.errors import RecipeError
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
 from distill.stages.roles import plan_queries
 from students.decoder import TRAINER_DEFAULTS as DECODER_DEFAULTS
 from students.encoder import TRAINER_DEFAULTS as ENCODER_DEFAULTS

@@ -8,8 +8,8 @@ import pytest
 from transformers import AutoConfig, Gemma3Config
 
 from distill.checking.models import known_models, model_facts
-from distill.recipe import TeacherSection
-from distill.recipe_students import DecoderSection, EncoderSection
+from distill.recipe.settings import TeacherSection
+from distill.recipe.students import DecoderSection, EncoderSection
 from distill.serving.graph_file import GRAPH
 
 # as the models' own cards have them, in billions

@@ -8,7 +8,7 @@ from distill.collections.trec import read_run, write_run
 from distill.commands import label
 from distill.first_stage import BM25Settings, bm25_run
 from distill.models import ModelReference, causal_model_without_weights
-from distill.recipe import JudgeSection, MixSection, TeacherSection
+from distill.recipe.settings import JudgeSection, MixSection, TeacherSection
 from distill.stages.candidates import top
 from distill.stages.judge_sources import ModelSource, TeacherSource
 from distill.stages.teacher import METHODS, fit_teacher

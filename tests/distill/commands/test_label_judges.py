@@ -6,7 +6,7 @@ from scipy import stats
 from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
 from distill.first_stage import BM25Settings, bm25_run
-from distill.recipe import ListSection, TeacherSection
+from distill.recipe.settings import ListSection, TeacherSection
 from distill.stages.candidates import top
 from distill.stages.teacher import fit_teacher
 from distill.stages.training_lists import training_lists

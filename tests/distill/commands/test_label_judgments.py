@@ -8,7 +8,7 @@ import pytrec_eval
 from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, Document
 from distill.collections.trec import write_run
-from distill.recipe import JudgeSection, ListSection
+from distill.recipe.settings import JudgeSection, ListSection
 from distill.stages.judge_sources import JudgmentSource
 from distill.stages.judgments import Judgments
 from distill.stages.training_lists import training_lists

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from distill.recipe_file import load_recipe, read_recipe
-from distill.recipe_header import FIELDS, packaged_headers
-from distill.recipe_places import packaged_recipes
-from distill.recipe_schema import recipe_schema
+from distill.recipe.file import load_recipe, read_recipe
+from distill.recipe.header import FIELDS, packaged_headers
+from distill.recipe.json_schema import recipe_schema
+from distill.recipe.places import packaged_recipes
 
 GALLERY = ["ab-only", "beir", "gpu-8b", "gpu-8b-llama", "korean-tail", "multi-gpu-70b", "query-log", "quickstart"]
 # what a recipe of the gallery asks its user for

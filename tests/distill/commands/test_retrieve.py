@@ -17,7 +17,7 @@ CHAT = [
 @pytest.fixture(scope="module")
 def teacher(causal_folder, tmp_path_factory):
     """An adopted teacher of two heads."""
-    from distill.recipe import TeacherSection
+    from distill.recipe.settings import TeacherSection
     from distill.stages.teacher import adopt_teacher
     from teachers.baselines import equal_weights
     from teachers.heads import Head

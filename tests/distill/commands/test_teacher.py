@@ -23,7 +23,7 @@ LISTS = ("--limit", 16, "--candidates", 6)
 def house(beir_folder, causal_folder, small_routehead, tmp_path_factory):
     """A first stage and a fitted teacher, made once: the arguments that name the collection, and the teacher."""
     from distill.first_stage import bm25_run
-    from distill.recipe import TeacherSection
+    from distill.recipe.settings import TeacherSection
     from teachers.prompt import PromptSettings
 
     folder = tmp_path_factory.mktemp("house")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from distill.errors import RecipeError
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
 
 
 def test_plain_folders_are_the_default_and_other_forms_are_named(recipe_file):

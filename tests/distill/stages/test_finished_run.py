@@ -15,7 +15,7 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import DataError
 from distill.collections.trec import write_qrels, write_run
 from distill.pipeline import run_recipe
-from distill.recipe_file import load_recipe
+from distill.recipe.file import load_recipe
 from distill.stages.finished_run import open_finished
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill.recipe import EngineSection
+from distill.recipe.settings import EngineSection
 from distill.stages.label_engines import LOCAL, EngineSettings, device_shares
 from labeling import LabelingError
 from labeling.engines.ray_data import actors_in

@@ -3,7 +3,7 @@
 import pytest
 
 from distill.collections.beir import read_beir
-from distill.recipe import ListSection
+from distill.recipe.settings import ListSection
 from distill.stages.training_lists import evenly_spaced, training_lists
 from labeling.job import run_label_job
 from labeling.label_lists import CandidateList

@@ -13,7 +13,7 @@ from gguf import GGUFWriter
 from tokenizers.pre_tokenizers import ByteLevel
 
 from distill.errors import ModelError
-from distill.recipe_students import DecoderSection, EncoderSection
+from distill.recipe.students import DecoderSection, EncoderSection
 from distill.stages.students import train_student
 from students import StudentError
 

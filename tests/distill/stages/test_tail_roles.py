@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from distill.collections.collection import Collection, DataError
-from distill.recipe_sources import QueryRoles
+from distill.recipe.sources import QueryRoles
 from distill.stages.roles import plan_queries
 from labeling import LabelingError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from accelerate import PartialState
 from datasets import Dataset
 
-from distill.recipe_students import DecoderSection
+from distill.recipe.students import DecoderSection
 from distill.stages.students import train_student
 
 

@@ -35,7 +35,7 @@ def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def studied(beir_folder, other_folder, causal_folder, small_routehead, tmp_path_factory) -> tuple[object, ...]:
     """Arguments of a study of both collections, their head scores stored: the teacher's folder first."""
     from distill.first_stage import bm25_run
-    from distill.recipe import TeacherSection
+    from distill.recipe.settings import TeacherSection
     from distill.stages.candidates import top
     from distill.stages.teacher import fit_teacher
     from teachers.prompt import PromptSettings

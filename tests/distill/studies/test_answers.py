@@ -16,7 +16,7 @@ from teachers.answering import exact_match, token_f1
 @pytest.fixture(scope="module")
 def asked(beir_folder, causal_folder, encoder_folder, small_routehead, tmp_path_factory):
     """The command's arguments but --out: a teacher that was fitted on the train split."""
-    from distill.recipe import TeacherSection
+    from distill.recipe.settings import TeacherSection
     from distill.stages.candidates import top
     from distill.stages.teacher import fit_teacher
     from teachers.prompt import PromptSettings

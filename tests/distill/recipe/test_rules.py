@@ -4,9 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from distill.chain import stages_of
-from distill.recipe import Recipe
-from distill.recipe_rules import MEASURED
-from distill.recipe_sources import HeldOut
+from distill.recipe.rules import MEASURED
+from distill.recipe.settings import Recipe
+from distill.recipe.sources import HeldOut
 from distill.stages.teacher import METHODS
 
 BEIR = {"kind": "beir", "path": "folder"}

@@ -1,4 +1,4 @@
-"""The recipe: everything that one run does. `distill.recipe_file` reads one from YAML."""
+"""The recipe: everything that one run does. `distill.recipe.file` reads one from YAML."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pydantic import (
 
 from distill.evaluation.measures import check_measures
 from distill.first_stage import BM25Settings
-from distill.recipe_rules import first_problem
-from distill.recipe_section import Section, optional, optional_table
-from distill.recipe_sources import BeirCollection, DocstringCollection, HeldOut, LogCollection, QueryRoles
-from distill.recipe_students import DecoderSection, EncoderSection
+from distill.recipe.rules import first_problem
+from distill.recipe.section import Section, optional, optional_table
+from distill.recipe.sources import BeirCollection, DocstringCollection, HeldOut, LogCollection, QueryRoles
+from distill.recipe.students import DecoderSection, EncoderSection
 from teachers.fitting import RouteHeadSettings
 from teachers.prompt import PromptSettings
 

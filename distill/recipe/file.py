@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import RecipeError, RecipeProblem
-from distill.recipe import Recipe
-from distill.recipe_places import find_recipe
-from distill.recipe_problems import validated, validated_section
-from distill.recipe_yaml import MAX_CHARACTERS, Entry, Place, overlay, read_yaml, write_yaml
+from distill.recipe.places import find_recipe
+from distill.recipe.problems import validated, validated_section
+from distill.recipe.settings import Recipe
+from distill.recipe.yaml_text import MAX_CHARACTERS, Entry, Place, overlay, read_yaml, write_yaml
 
 EXTENDS = "extends"
 

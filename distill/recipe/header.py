@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.recipe_places import packaged_recipes
+from distill.recipe.places import packaged_recipes
 
 FIELDS = ("Models", "Hardware", "Labels", "Time", "Cost", "Run")
 _FIELD = re.compile(r"([A-Z][a-z]+): (.*)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from distill.recipe import Recipe
+from distill.recipe.settings import Recipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PART = "Part"

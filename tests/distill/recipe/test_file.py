@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from distill.errors import RecipeError
-from distill.recipe import LabelSection, Recipe
-from distill.recipe_file import load_recipe, read_recipe, resolved_text, write_resolved
+from distill.recipe.file import load_recipe, read_recipe, resolved_text, write_resolved
+from distill.recipe.settings import LabelSection, Recipe
 
 WHOLE = """\
 name: whole

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from distill.recipe_section import Section, optional
+from distill.recipe.section import Section, optional
 from students.decoder import DecoderSettings
 from students.encoder import EncoderSettings
 from students.library_arguments import known_arguments

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from distill.errors import RecipeError
-from distill.recipe_yaml import Entry, overlay, read_yaml, write_yaml
+from distill.recipe.yaml_text import Entry, overlay, read_yaml, write_yaml
 
 
 def merged(*texts):

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from distill.collections.docstrings import DocstringSettings
-from distill.recipe_section import Section, optional
+from distill.recipe.section import Section, optional
 from labeling.tail.settings import TailSettings
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from distill.recipe import Recipe, TeacherSection
+    from distill.recipe.settings import Recipe, TeacherSection
 
 MEASURED = (
     "first_stage", "all_heads", "static_heads", "static_weights", "routehead", "mixture", "bi_encoder", "encoder",

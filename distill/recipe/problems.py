@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel, ValidationError
 
 from distill.errors import RecipeError, RecipeProblem
-from distill.recipe import Recipe
-from distill.recipe_yaml import Entry, Place
+from distill.recipe.settings import Recipe
+from distill.recipe.yaml_text import Entry, Place
 
 Keys = tuple[int | str, ...]
 
