@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from distill.collections.collection import DataError, Qrels, Run
 from distill.evaluation.measures import check_measures, evaluate, is_mean
-from distill.evaluation.paired import LEVEL, RESAMPLES, Paired, holm, paired
+from distill.evaluation.paired import LEVEL, Paired, holm, paired
+from distill.evaluation.resampling import RESAMPLES
 
 ALL_QUERIES = "all queries"
 LEAST_QUERIES = 2

@@ -9,7 +9,7 @@ from distill.evaluation.agreement import Agreement
 from distill.evaluation.budget import Budget
 from distill.evaluation.changes import QueryChange
 from distill.evaluation.comparison import Comparison
-from distill.evaluation.paired import RESAMPLES
+from distill.evaluation.resampling import RESAMPLES
 
 DEPTHS = (1, 3, 5, 10, 20, 50, 100)
 

@@ -1,33 +1,28 @@
-"""Many paired comparisons at once: every pair of systems, measure and slice under the same resamples of the queries.
-
-Scipy tests one pair in a call. A report compares hundreds, so here one matrix of random signs and one of bootstrap
-counts serve all comparisons over the same queries, as matrix products; small cases are worked out exactly, as scipy
-does. What scipy and statsmodels do quickly is left to them.
-"""
+"""Many paired comparisons at once: every pair of systems, measure and slice, by resampling and by t-tests."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-Matrix = NDArray[np.float64]
+from distill.evaluation.resampling import (
+    RESAMPLES,
+    TOLERANCE,
+    Matrix,
+    all_signs_counted,
+    mean_intervals,
+    randomisation_p,
+)
 
-RESAMPLES = 10_000
 POWER = 0.8
 LEVEL = 0.05
-
-# Resamples that stand in memory at once.
-_BATCH = 1_000
-# Sums that differ by less than this share of what they are sums of are taken for equal.
-_TOLERANCE = 100 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +70,22 @@ def paired(differences: Matrix, resamples: int = RESAMPLES, seed: int = 0) -> Pa
         raise ValueError(f"{queries} queries; a paired test needs at least two")
     mean, spread = differences.mean(axis=0), differences.std(axis=0, ddof=1)
     # columns without any spread have no t; a constant difference is certain, none at all is none
-    constant = spread <= _TOLERANCE * np.abs(mean)
+    constant = spread <= TOLERANCE * np.abs(mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.where(constant, np.where(mean == 0, 0.0, np.sign(mean) * np.inf), mean / spread)
     p_t = 2 * stats.t.sf(np.abs(effect) * queries**0.5, queries - 1)
-    p_randomisation = _randomisation(differences, resamples, np.random.default_rng(seed))
-    low, high = _bootstrap(differences, resamples, np.random.default_rng(seed))
+    p_randomisation = randomisation_p(differences, resamples, seed)
+    low, high = mean_intervals(differences, resamples, seed)
     return Paired(
         mean=mean,
         low=low,
         high=high,
         p_randomisation=p_randomisation,
         p_t=p_t,
-        p_value=p_randomisation if _all_counted(queries, resamples) else p_t,
+        p_value=p_randomisation if all_signs_counted(queries, resamples) else p_t,
         effect_size=effect,
         detectable=np.where(constant, math.nan, detectable_effect(queries) * spread),
     )
-
-
-def mean_intervals(figures: Matrix, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Matrix, Matrix]:
-    """Lower and upper ends of the 95 % bootstrap interval of each column's mean, (columns,).
-
-    Args:
-        figures: one figure a query, (queries, columns).
-        resamples: bootstrap samples of the queries, the same for all columns.
-        seed: of the bootstrap.
-    """
-    return _bootstrap(figures, resamples, np.random.default_rng(seed))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -121,46 +105,3 @@ def detectable_effect(queries: int) -> float:
     power = TTestPower().power
     found = optimize.brentq(lambda errors: power(errors / queries**0.5, queries, LEVEL) - POWER, 2.5, 5.0)
     return float(found) / queries**0.5
-
-
-def _randomisation(differences: Matrix, resamples: int, generator: np.random.Generator) -> Matrix:
-    """Two-sided p-values, as `scipy.stats.permutation_test` counts them for samples of differences."""
-    queries = len(differences)
-    observed = differences.sum(axis=0)
-    tolerance = _TOLERANCE * np.abs(differences).sum(axis=0)
-    exact = _all_counted(queries, resamples)
-    smaller, larger = np.zeros(len(observed)), np.zeros(len(observed))
-    for signs in _all_signs(queries) if exact else _random_signs(queries, resamples, generator):
-        sums = signs @ differences
-        smaller += (sums <= observed + tolerance).sum(axis=0)
-        larger += (sums >= observed - tolerance).sum(axis=0)
-    # the signs that were seen are one more of the ways that chance could have drawn
-    count, more = (2**queries, 0) if exact else (resamples, 1)
-    return np.minimum(1.0, 2 * (np.minimum(smaller, larger) + more) / (count + more))
-
-
-def _all_counted(queries: int, resamples: int) -> bool:
-    return 2**queries <= resamples
-
-
-def _all_signs(queries: int) -> Iterator[Matrix]:
-    yield np.where(np.arange(2**queries)[:, None] >> np.arange(queries) & 1, -1.0, 1.0)
-
-
-def _random_signs(queries: int, resamples: int, generator: np.random.Generator) -> Iterator[Matrix]:
-    for rows in _batches(resamples):
-        yield generator.choice(np.array([-1.0, 1.0]), (rows, queries))
-
-
-def _bootstrap(differences: Matrix, resamples: int, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
-    """Ends of the 95 % interval of each column's mean."""
-    queries = len(differences)
-    even = np.full(queries, 1 / queries)
-    means = [generator.multinomial(queries, even, rows) @ differences / queries for rows in _batches(resamples)]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
-    return low, high
-
-
-def _batches(resamples: int) -> Iterator[int]:
-    for done in range(0, resamples, _BATCH):
-        yield min(_BATCH, resamples - done)

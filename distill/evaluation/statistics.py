@@ -1,16 +1,13 @@
-"""Whether a difference between two rankers is more than luck: paired by query, by scipy's resampling."""
+"""A mean over queries and a difference between two rankers, each with how far chance alone would move it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy import stats
 
-# Rows of resamples that stand in memory at once.
-_BATCH = 500
+from distill.evaluation.resampling import RESAMPLES, mean_intervals, randomisation_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class PairedDifference:
     p_value: float
 
 
-def mean_interval(values: Sequence[float], resamples: int = 10_000, seed: int = 0) -> Interval:
+def mean_interval(values: Sequence[float], resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """The mean of one figure a query, and its interval by the percentile bootstrap over queries.
 
     Raises:
@@ -43,20 +40,14 @@ def mean_interval(values: Sequence[float], resamples: int = 10_000, seed: int = 
     figures = np.asarray(values, dtype=float)
     if len(figures) < 2:
         raise ValueError(f"{len(figures)} queries; an interval needs at least two")
-    # "percentile": scipy's default, BCa, is not a number where every query has the same figure
-    found = stats.bootstrap(
-        (figures,), np.mean, n_resamples=resamples, batch=_BATCH, method="percentile", rng=np.random.default_rng(seed)
-    ).confidence_interval
-    return Interval(float(figures.mean()), float(found.low), float(found.high))
+    low, high = mean_intervals(figures[:, None], resamples, seed)
+    return Interval(float(figures.mean()), float(low[0]), float(high[0]))
 
 
 def paired_difference(
-    values: Sequence[float], reference: Sequence[float], resamples: int = 10_000, seed: int = 0
+    values: Sequence[float], reference: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
 ) -> PairedDifference:
     """``values`` minus ``reference``, query by query.
-
-    Source: Smucker, Allan, Carterette, A Comparison of Statistical Significance Tests for Information Retrieval
-    Evaluation, CIKM 2007 (the randomisation test).
 
     Raises:
         ValueError: the two differ in length, or hold fewer than two values.
@@ -65,8 +56,5 @@ def paired_difference(
         raise ValueError(f"{len(values)} queries against {len(reference)}; a paired test needs the same queries")
     differences = np.asarray(values, dtype=float) - np.asarray(reference, dtype=float)
     interval = mean_interval(differences.tolist(), resamples, seed)
-    test: Any = stats.permutation_test(
-        (differences,), np.mean, permutation_type="samples", n_resamples=resamples, batch=_BATCH,
-        rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    return PairedDifference(interval, float(test.pvalue))
+    p_value = randomisation_p(differences[:, None], resamples, seed)
+    return PairedDifference(interval, float(p_value[0]))

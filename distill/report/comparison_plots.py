@@ -10,7 +10,7 @@ import numpy as np
 from distill.evaluation.agreement import Agreement
 from distill.evaluation.comparison import ALL_QUERIES, Comparison
 from distill.evaluation.dossier import Dossier
-from distill.evaluation.paired import mean_intervals
+from distill.evaluation.resampling import mean_intervals
 from distill.evaluation.statistics import Interval
 from distill.report.page import figure, short, signed
 from distill.report.plots import Bar, Bars, Field, Line, Panel, Point, Row, Scale

@@ -14,7 +14,7 @@ from distill.evaluation.comparison import compare
 from distill.evaluation.disagreement import Disagreement, disagreement
 from distill.evaluation.dossier import DEPTHS, Dossier, SystemFacts
 from distill.evaluation.measures import DEFAULT_MEASURES, candidate_recall, evaluate, mean_measures
-from distill.evaluation.paired import RESAMPLES
+from distill.evaluation.resampling import RESAMPLES
 from distill.evaluation.slices import SliceTable, by_column, by_first_stage, by_length, by_terms, by_traffic
 from distill.evaluation.verdict import verdict
 from distill.stages.candidates import judgments_from

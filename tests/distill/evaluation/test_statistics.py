@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from distill.evaluation.paired import paired
 from distill.evaluation.statistics import mean_interval, paired_difference
 
 
@@ -38,6 +39,15 @@ def test_the_interval_is_about_two_standard_errors_wide():
     error = values.std(ddof=1) / 20
     assert found.mean == pytest.approx(values.mean())
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_a_comparison_of_many_says_of_each_what_one_alone_says():
+    figures = np.random.default_rng(2).random((60, 3))
+    among = paired(figures - figures[:, :1])
+    for place, column in enumerate(figures.T):
+        alone = paired_difference(column.tolist(), figures[:, 0].tolist())
+        assert (alone.interval.low, alone.interval.high) == pytest.approx((among.low[place], among.high[place]))
+        assert alone.p_value == among.p_randomisation[place]
 
 
 def test_pairs_must_be_pairs():
