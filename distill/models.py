@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,9 +166,18 @@ def load_tokenizer(reference: ModelReference, trust_remote_code: bool = False) -
 def _from_pretrained(loader: Any, reference: ModelReference, trust_remote_code: bool) -> Any:
     options = _options(reference)
     try:
+        if reference.gguf_file:
+            changed = (Path(reference.location) / reference.gguf_file).stat().st_mtime_ns
+            return copy.deepcopy(_from_packed(loader, reference.location, reference.gguf_file, changed))
         return loader.from_pretrained(reference.location, trust_remote_code=trust_remote_code, **options)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {reference.text!r}: {first_line(error)}") from error
+
+
+@lru_cache(maxsize=8)
+def _from_packed(loader: Any, folder: str, file: str, changed: int) -> Any:
+    """What the loader makes of a GGUF file as it was at a time: reading one's words takes seconds, at every stage."""
+    return loader.from_pretrained(folder, gguf_file=file)
 
 
 def _options(reference: ModelReference) -> dict[str, Any]:
@@ -199,6 +210,7 @@ def load_causal_model(
     if reference.gguf_file:
         # unpacked weights are faster than packed ones on every machine measured (1.5 s against 1.9 s in bf16)
         options["quantization_config"] = GgufConfig(dequantize=True)
+        options["config"] = load_config(reference)
     if device_map is not None:
         options["device_map"] = device_map if isinstance(device_map, str) else dict(device_map)
     try:

@@ -6,16 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from datasets import Dataset
-from gguf import GGUFWriter
-from tokenizers.pre_tokenizers import ByteLevel
 
 from distill.errors import ModelError
 from distill.recipe.students import DecoderSection, EncoderSection
 from distill.stages.students import train_student
 from students import StudentError
+from tests.distill.packed_file import write_packed
 
 SCRIPT = Path(__file__).with_name("two_process_packed_start.py")
 ROOT = Path(__file__).parents[3]
@@ -23,36 +21,8 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory) -> Path:
-    """A random Llama of two layers and 64 positions with a tokenizer of bytes."""
     path = tmp_path_factory.mktemp("packed") / "tiny.gguf"
-    words = ["<|end|>", *sorted(ByteLevel.alphabet()), "th", "the"]
-    writer = GGUFWriter(path, "llama")
-    writer.add_context_length(64)
-    writer.add_embedding_length(32)
-    writer.add_block_count(2)
-    writer.add_feed_forward_length(48)
-    writer.add_head_count(4)
-    writer.add_head_count_kv(4)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(len(words))
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(words)
-    writer.add_token_types([3] + [1] * (len(words) - 1))
-    writer.add_token_merges(["t h", "th e"])
-    writer.add_bos_token_id(0)
-    writer.add_eos_token_id(0)
-    shapes: dict[str, tuple[int, ...]] = {"token_embd": (len(words), 32), "output_norm": (32,)}
-    for layer in ("blk.0", "blk.1"):
-        shapes |= {f"{layer}.attn_{part}": (32, 32) for part in ("q", "k", "v", "output")}
-        shapes |= {f"{layer}.attn_norm": (32,), f"{layer}.ffn_norm": (32,)}
-        shapes |= {f"{layer}.ffn_gate": (48, 32), f"{layer}.ffn_up": (48, 32), f"{layer}.ffn_down": (32, 48)}
-    random = np.random.default_rng(0)
-    for name, shape in shapes.items():
-        writer.add_tensor(f"{name}.weight", random.normal(size=shape).astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    write_packed(path)
     return path
 
 
