@@ -48,7 +48,8 @@ def warm_starter(name: str, section: WarmStart) -> Callable[[RecipeRun, Path, Ad
         if not scores.exists():
             lists = warm_start.lists_to_score(run.collection, _free_lists(run, section.queries), section)
             scoring = partial(advance, unit="lists")
-            write_run(rankers.rerank(section.ranker, run.collection, lists, scoring), scores, tag=run.recipe.tag)
+            ranker = rankers.open_ranker(rankers.RankerReference.parse(section.ranker, dtype="auto"))
+            write_run(rankers.score_run(ranker, run.collection, lists, scoring), scores, tag=run.recipe.tag)
         learned = warm_start.scored_lists(run.collection, read_run(scores))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         origin = warm_start_origin(student.start, run.collection.name, section.ranker)

@@ -19,7 +19,8 @@ class WarmStart(Section):
     """
 
     ranker: str = Field(
-        description="cross- or bi-encoder, as a model reference; the bi-encoder that the student starts from will do"
+        description="cross- or bi-encoder, as a model reference; the bi-encoder that the student starts from will do. "
+        "It reads in bf16 where the hardware multiplies it natively; float32:MODEL does not"
     )
     queries: PositiveInt = Field(
         2_000, description="most queries: all that neither choose checkpoints nor measure, whatever else they do"

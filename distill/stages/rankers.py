@@ -11,7 +11,7 @@ from typing import Literal, Protocol, get_args
 
 from distill.collections.collection import Collection, Run
 from distill.errors import ModelError, first_line
-from distill.models import ModelReference, load_config
+from distill.models import ModelReference, load_config, runs_bf16_fast
 from distill.progress import Advance
 from distill.serving.graph_file import GRAPH, holds_graph_alone
 from distill.stages.candidates import scored, texts
@@ -48,25 +48,26 @@ class RankerReference:
         model: see `ModelReference.parse`.
         backend: ``auto`` takes ONNX Runtime for a folder with a graph and no weights, or where torch is not installed,
             and torch for the rest.
-        dtype: of torch's weights; a graph holds its own.
+        dtype: of torch's weights; a graph holds its own. ``auto`` is bf16 where the hardware multiplies it natively and
+            the model can be run in it.
     """
 
     model: str
     backend: Backend = "auto"
-    dtype: NumberType = "float32"
+    dtype: NumberType | Literal["auto"] = "float32"
 
     @classmethod
-    def parse(cls, text: str) -> RankerReference:
-        """Read ``[onnx:|torch:|float32:|bfloat16:|float16:]MODEL``; a number type means torch."""
+    def parse(cls, text: str, dtype: NumberType | Literal["auto"] = "float32") -> RankerReference:
+        """Read ``[onnx:|torch:|float32:|bfloat16:|float16:]MODEL``; a number type means torch, ``dtype`` is without."""
         prefix, colon, model = text.partition(":")
         # a path may begin so itself
         if not colon or Path(text).exists():
-            return cls(text)
+            return cls(text, dtype=dtype)
         if prefix in ("onnx", "torch"):
-            return cls(model, backend=prefix)  # type: ignore[arg-type]
+            return cls(model, backend=prefix, dtype=dtype)  # type: ignore[arg-type]
         if prefix in get_args(NumberType):
             return cls(model, backend="torch", dtype=prefix)  # type: ignore[arg-type]
-        return cls(text)
+        return cls(text, dtype=dtype)
 
     def told(self, backend: Backend, dtype: NumberType | None) -> RankerReference:
         """The same with what a command's options say.
@@ -107,7 +108,7 @@ def open_ranker(reference: str | RankerReference, device: str | None = None, thr
         return _torch_ranker(found, device)
     if device not in (None, "cpu"):
         raise ModelError(f"model {found.model!r}: an ONNX graph runs on the processor; --device {device!r} is torch's")
-    if found.dtype != "float32":
+    if found.dtype not in ("auto", "float32"):
         raise ModelError(f"model {found.model!r}: an ONNX graph has its own number type; {found.dtype} is torch's")
     from distill.serving.onnx_reranker import OnnxReranker
 
@@ -164,17 +165,19 @@ def _torch_ranker(found: RankerReference, device: str | None) -> Ranker:
     check_device(device)
     reference = ModelReference.parse(found.model)
     config = load_config(reference)
-    if found.dtype != "float32" and config.model_type in FP32_ONLY:
-        raise ModelError(
-            f"model {found.model!r}: transformers runs {config.model_type} in float32 alone; got {found.dtype}"
-        )
+    fp32_only = config.model_type in FP32_ONLY
+    dtype = found.dtype
+    if dtype == "auto":
+        dtype = "bfloat16" if runs_bf16_fast() and not fp32_only else "float32"
+    if dtype != "float32" and fp32_only:
+        raise ModelError(f"model {found.model!r}: transformers runs {config.model_type} in float32 alone; got {dtype}")
     kinds = config.architectures or [""]
     try:
         if kinds[0].endswith("ForSequenceClassification"):
-            return Reranker.load(reference.fetched(), dtype=found.dtype, device=device)
+            return Reranker.load(reference.fetched(), dtype=dtype, device=device)
         # a cross-encoder does without sentence-transformers: 260 MiB of memory less
         from students.bi_encoder import BiEncoder
 
-        return BiEncoder(reference.fetched(), device, found.dtype)
+        return BiEncoder(reference.fetched(), device, dtype)
     except (OSError, ValueError) as error:
         raise ModelError(f"model {found.model!r}: {first_line(error)}") from error

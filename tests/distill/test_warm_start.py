@@ -15,6 +15,7 @@ from distill.checking.workload import workload
 from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
 from distill.errors import RecipeError
+from distill.models import runs_bf16_fast
 from distill.pipeline import RecipeRun
 from distill.recipe.file import load_recipe
 from distill.recipe.students import WarmStart
@@ -84,7 +85,10 @@ def test_the_first_training_learns_the_rankers_scores(warmed, beir_folder, encod
     collection, ranker = read_beir(beir_folder), SentenceTransformer(str(encoder_folder))
     query_id, row = next(iter(scores.items()))
     vectors = ranker.encode([collection.query(query_id), *map(collection.text, row)])
-    assert list(row.values()) == pytest.approx(cos_sim(vectors[0], vectors[1:])[0].tolist(), abs=1e-5)
+    expected = cos_sim(vectors[0], vectors[1:])[0].tolist()
+    rounded = runs_bf16_fast()
+    assert list(row.values()) == pytest.approx(expected, abs=0.01 if rounded else 1e-5)
+    assert (list(row.values()) == pytest.approx(expected, abs=1e-5)) is not rounded
     assert json.loads((warmed / "warm_start/encoder/manifest.json").read_text())["lists"] == 12
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
+import torch
 from transformers import AutoConfig
 
 from distill.collections.beir import read_beir
@@ -68,6 +69,33 @@ def test_a_family_that_fails_in_half_precision_is_refused_in_it(tmp_path):
     for number_type in ("bfloat16", "float16"):
         with pytest.raises(ModelError, match=f"runs deberta in float32 alone; got {number_type}"):
             open_ranker(f"{number_type}:{tmp_path}", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("fast", "fp32_only", "prefix", "expected"),
+    [
+        (True, "deberta", "", torch.bfloat16),
+        (True, "bert", "", torch.float32),
+        (False, "deberta", "", torch.float32),
+        (True, "deberta", "torch:", torch.bfloat16),
+        (True, "deberta", "float32:", torch.float32),
+    ],
+)
+def test_auto_is_bf16_where_it_is_fast_and_the_model_can_be_run_in_it(
+    onnx_folder, monkeypatch, fast, fp32_only, prefix, expected
+):
+    monkeypatch.setattr(rankers, "runs_bf16_fast", lambda: fast)
+    monkeypatch.setattr("students.start_model.FP32_ONLY", {fp32_only})
+    reference = RankerReference.parse(f"{prefix}{onnx_folder()}", dtype="auto")
+    assert open_ranker(reference, "cpu").model.dtype == expected
+
+
+def test_a_graph_has_its_own_number_type(copied, monkeypatch):
+    monkeypatch.setattr(rankers, "runs_bf16_fast", lambda: True)
+    for number_type in ("auto", "float32"):
+        open_ranker(RankerReference(str(copied), dtype=number_type))
+    with pytest.raises(ModelError, match="an ONNX graph has its own number type; bfloat16 is torch's"):
+        open_ranker(RankerReference(str(copied), dtype="bfloat16"))
 
 
 def test_lists_are_scored_several_at_a_time_as_each_one_alone(onnx_folder, beir_folder, monkeypatch):
