@@ -1,6 +1,6 @@
 """The decoder student: the first layers of a small language model, a linear ranking head, LoRA while training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,8 +112,8 @@ def train_decoder(
 
     Raises:
         StudentError: the start model cannot be read, a list is malformed, the template is none, `layers` or
-            `max_tokens` is more than the start model has, the template alone takes `max_tokens`, or the lists or the
-            start model lack what a weight above 0 needs.
+            `max_tokens` is more than the start model has, `lora` does not fit it, the template alone takes `max_tokens`,
+            or the lists or the start model lack what a weight above 0 needs.
         FileExistsError: `out` exists.
     """
     _check_supervision(dataset, settings)
@@ -142,13 +142,39 @@ def _build(start: str, settings: DecoderSettings) -> UntrainedStudent:
     model.config.pad_token_id = tokenizer.pad_token_id
     cross_encoder = as_cross_encoder(model, tokenizer, settings.passages)
     # adapts the model inside the cross-encoder in place
-    inner: Any = cross_encoder.transformers_model
-    adapted = get_peft_model(inner, _lora_config(settings.lora))
-    return UntrainedStudent(_objective(cross_encoder, start, settings), adapted.merge_and_unload)
+    adapters = adapted(cross_encoder.transformers_model, settings.lora)
+    return UntrainedStudent(_objective(cross_encoder, start, settings), adapters.merge_and_unload)
 
 
-def _lora_config(given: dict[str, Any]) -> LoraConfig:
-    """LoRA as the settings have it; the head is always trained in full."""
+def adapted(model: Any, lora: Mapping[str, Any]) -> Any:
+    """The model with LoRA's adapters in it, ready to train; the head is always trained in full.
+
+    Args:
+        model: a sequence classifier with a head called `score`, with or without weights.
+        lora: arguments of peft.LoraConfig.
+
+    Raises:
+        StudentError: peft finds nothing to adapt, or a module is named that the model does not have; peft passes over
+            one name among others without a word.
+    """
+    named = lora.get("target_modules")
+    modules = [f".{name}" for name, _ in model.named_modules()]
+    for target in named if isinstance(named, list) else []:
+        if not any(name.endswith(f".{target}") for name in modules):
+            raise StudentError(f"lora.target_modules names {target!r}; the model has {_linear_names(model)}")
+    try:
+        return get_peft_model(model, _lora_config(lora))
+    except ValueError as error:
+        raise StudentError(f"lora: {str(error).partition('. ')[0]}; the model has {_linear_names(model)}") from error
+
+
+def _linear_names(model: Any) -> str:
+    names = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    return ", ".join(sorted(names - {"score"}))
+
+
+def _lora_config(given: Mapping[str, Any]) -> LoraConfig:
+    """LoRA as the settings have it, beside the whole head."""
     saved = list(dict.fromkeys(["score", *(given.get("modules_to_save") or [])]))
     return LoraConfig(**{**LORA_DEFAULTS, "task_type": "SEQ_CLS", **given, "modules_to_save": saved})
 

@@ -19,6 +19,7 @@ from sentence_transformers import CrossEncoder, CrossEncoderTrainingArguments
 from torch import nn
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.training_args import OptimizerNames
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from students import StudentError
@@ -194,7 +195,11 @@ def _train(request: TrainingRequest, student: UntrainedStudent, defaults: Mappin
     resumed = _last_whole_checkpoint(folder)
     arguments = training_arguments(request.settings, defaults, folder, measured)
     trainer = _trainer(student.objective, request.dataset, request.dev, arguments, _callbacks(request, measured))
-    trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+    try:
+        trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+    except ImportError as error:
+        # of an optimizer whose package is asked for when it is made
+        raise StudentError(f"trainer.optim is {OptimizerNames(arguments.optim).value!r}: {error}") from error
     state = trainer.state
     return Outcome(
         steps=state.global_step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -261,7 +262,7 @@ def _decoder(config: PretrainedConfig, section: DecoderSection | None) -> Any:
     from torch import nn
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification
 
-    from students.decoder import refuse_other_than_text
+    from students.decoder import adapted, refuse_other_than_text
 
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise ModelError(f"transformers has no sequence classifier of type {config.model_type!r}")
@@ -278,6 +279,10 @@ def _decoder(config: PretrainedConfig, section: DecoderSection | None) -> Any:
         raise _TooMuchAsked("layers", f"layers is {section.layers}, but it has {layers}")
     if section is not None:
         _check_positions(model, section)
+        try:
+            adapted(copy.deepcopy(model), section.lora)
+        except StudentError as error:
+            raise _TooMuchAsked("lora", str(error)) from error
     return model
 
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from students.decoder import load_first_layers, load_tokenizer
+from students import StudentError
+from students.decoder import adapted, load_first_layers, load_tokenizer
 from students.scoring import Reranker
 
 TEMPLATE = "query : {query} document : {document} relevant :"
@@ -21,6 +22,33 @@ def test_the_first_layers_are_the_start_model_s(decoder_start):
 def test_more_layers_than_there_are_is_refused(decoder_start):
     with pytest.raises(ValueError, match="layers is 4, but .* has 3"):
         load_first_layers(decoder_start, 4)
+
+
+@pytest.mark.parametrize(
+    ("targets", "layers"),
+    [(["q_proj", "down_proj"], {"q_proj", "down_proj"}), (["mlp.up_proj"], {"up_proj"}), (".*k_proj", {"k_proj"})],
+)
+def test_adapters_are_where_the_settings_say(decoder_start, targets, layers):
+    adapters = adapted(load_first_layers(decoder_start, 1), {"target_modules": targets})
+    trained = {name for name, parameter in adapters.named_parameters() if parameter.requires_grad}
+    assert {name.split(".lora_")[0].rpartition(".")[2] for name in trained if "lora_" in name} == layers
+    assert any("score" in name for name in trained)
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        (
+            ["q_proj", "nope"],
+            r"^lora\.target_modules names 'nope'; the model has down_proj, gate_proj, k_proj, o_proj, ",
+        ),
+        (["proj"], r"^lora\.target_modules names 'proj'; the model has "),
+        ("nope", "^lora: No modules were targeted for adaptation; the model has down_proj, "),
+    ],
+)
+def test_modules_that_the_model_does_not_have_are_named(decoder_start, targets, said):
+    with pytest.raises(StudentError, match=said):
+        adapted(load_first_layers(decoder_start, 1), {"target_modules": targets})
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

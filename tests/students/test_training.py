@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import shutil
 
@@ -223,6 +224,13 @@ def test_a_training_that_diverged_is_no_student(encoder_start, lists, dev, tmp_p
     with pytest.raises(StudentError, match=r"unmeasured is not written, as weights are no numbers: the training has"):
         train_encoder(encoder_start, lists, [], wild, tmp_path / "unmeasured")
     assert not (tmp_path / "measured").exists() and not (tmp_path / "unmeasured").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is not None, reason="bitsandbytes is here")
+def test_an_optimizer_without_its_package_is_named(encoder_start, lists, tmp_path):
+    settings = EncoderSettings(**quick(optim="adamw_8bit"))
+    with pytest.raises(StudentError, match=r"^trainer\.optim is 'adamw_8bit': You need to install `bitsandbytes` "):
+        train_encoder(encoder_start, lists, [], settings, tmp_path / "student")
 
 
 def test_passages_of_the_start_are_not_the_student_s_own(encoder_start, lists, tmp_path):

