@@ -112,8 +112,8 @@ def train_decoder(
 
     Raises:
         StudentError: the start model cannot be read, a list is malformed, the template is none, `layers` or
-            `max_tokens` is more than the start model has, `lora` does not fit it, the template alone takes `max_tokens`,
-            or the lists or the start model lack what a weight above 0 needs.
+            `max_tokens` is more than the start model has, `lora` does not fit it, the template alone takes
+            `max_tokens`, or the lists or the start model lack what a weight above 0 needs.
         FileExistsError: `out` exists.
     """
     _check_supervision(dataset, settings)
