@@ -195,11 +195,8 @@ def _train(request: TrainingRequest, student: UntrainedStudent, defaults: Mappin
     resumed = _last_whole_checkpoint(folder)
     arguments = training_arguments(request.settings, defaults, folder, measured)
     trainer = _trainer(student.objective, request.dataset, request.dev, arguments, _callbacks(request, measured))
-    try:
-        trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
-    except ImportError as error:
-        # of an optimizer whose package is asked for when it is made
-        raise StudentError(f"trainer.optim is {OptimizerNames(arguments.optim).value!r}: {error}") from error
+    _check_optimizer(trainer)
+    trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
     state = trainer.state
     return Outcome(
         steps=state.global_step,
@@ -208,6 +205,14 @@ def _train(request: TrainingRequest, student: UntrainedStudent, defaults: Mappin
         resumed_from=None if resumed is None else _step(resumed),
         history=state.log_history,
     )
+
+
+def _check_optimizer(trainer: StudentTrainer) -> None:
+    """Refuse an optimizer whose package is not here, or that lacks what it needs."""
+    try:
+        trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
+    except (ImportError, ValueError) as error:
+        raise StudentError(f"trainer.optim is {OptimizerNames(trainer.args.optim).value!r}: {error}") from error
 
 
 def _keep_traces(checkpoints: Path, out: Path) -> None:

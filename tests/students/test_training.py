@@ -226,10 +226,12 @@ def test_a_training_that_diverged_is_no_student(encoder_start, lists, dev, tmp_p
     assert not (tmp_path / "measured").exists() and not (tmp_path / "unmeasured").exists()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is not None, reason="bitsandbytes is here")
-def test_an_optimizer_without_its_package_is_named(encoder_start, lists, tmp_path):
-    settings = EncoderSettings(**quick(optim="adamw_8bit"))
-    with pytest.raises(StudentError, match=r"^trainer\.optim is 'adamw_8bit': You need to install `bitsandbytes` "):
+@pytest.mark.parametrize(("optim", "package"), [("adamw_8bit", "bitsandbytes"), ("grokadamw", "grokadamw")])
+def test_an_optimizer_without_its_package_is_named(encoder_start, lists, tmp_path, optim, package):
+    if importlib.util.find_spec(package) is not None:
+        pytest.skip(f"{package} is here")
+    settings = EncoderSettings(**quick(optim=optim))
+    with pytest.raises(StudentError, match=rf"^trainer\.optim is '{optim}': .*install .*{package}"):
         train_encoder(encoder_start, lists, [], settings, tmp_path / "student")
 
 
