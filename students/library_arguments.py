@@ -20,6 +20,8 @@ _NOT_TAKEN = {
     "metric_for_best_model": "checkpoints are chosen by dev nDCG@10",
     "greater_is_better": "checkpoints are chosen by dev nDCG@10",
     "save_only_model": "an interrupted training goes on with its optimizer",
+    "use_liger_kernel": "the trainer applies it to a transformers model alone, and trains a CrossEncoder around one",
+    "neftune_noise_alpha": "the trainer adds noise to a transformers model alone, and trains a CrossEncoder around one",
     "prompts": "students read pairs as they will be served",
 }
 _MAY_BE_NO = {"eval_strategy", "save_strategy", "logging_strategy"}

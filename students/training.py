@@ -19,7 +19,6 @@ from sentence_transformers import CrossEncoder, CrossEncoderTrainingArguments
 from torch import nn
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.training_args import OptimizerNames
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from students import StudentError
@@ -33,6 +32,7 @@ from students.saving import save_student
 from students.scoring import Reranker
 from students.soup import Outcome, average, finished_member, joined, keep_member
 from students.trainer import Progress, ProgressCallback, StudentTrainer
+from students.trainer_checks import check_optimizer, check_trainer
 from students.training_settings import TrainingSettings, training_arguments
 
 logger = logging.getLogger(__name__)
@@ -98,8 +98,7 @@ def train_student(
     settings, out = request.settings, request.out
     lists = with_weights(training_lists(request.dataset), settings.confidence_weight)
     dev = check_dev(request.dev)
-    if settings.patience is not None and not dev:
-        raise StudentError(f"patience is {settings.patience}, but there are no dev lists to measure it by")
+    check_trainer(settings, bool(dev))
     checkpoints = checkpoint_folder(request)
     request = replace(request, dataset=lists, dev=dev)
     train = _train_one if settings.soup == 1 else _train_soup
@@ -195,7 +194,7 @@ def _train(request: TrainingRequest, student: UntrainedStudent, defaults: Mappin
     resumed = _last_whole_checkpoint(folder)
     arguments = training_arguments(request.settings, defaults, folder, measured)
     trainer = _trainer(student.objective, request.dataset, request.dev, arguments, _callbacks(request, measured))
-    _check_optimizer(trainer)
+    check_optimizer(arguments, trainer.model)
     trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
     state = trainer.state
     return Outcome(
@@ -205,14 +204,6 @@ def _train(request: TrainingRequest, student: UntrainedStudent, defaults: Mappin
         resumed_from=None if resumed is None else _step(resumed),
         history=state.log_history,
     )
-
-
-def _check_optimizer(trainer: StudentTrainer) -> None:
-    """Refuse an optimizer whose package is not here, or that lacks what it needs."""
-    try:
-        trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
-    except (ImportError, ValueError) as error:
-        raise StudentError(f"trainer.optim is {OptimizerNames(trainer.args.optim).value!r}: {error}") from error
 
 
 def _keep_traces(checkpoints: Path, out: Path) -> None:

@@ -82,7 +82,7 @@ def training_arguments(
         measured: whether there are dev lists, by which the best checkpoint is kept.
 
     Raises:
-        StudentError: arguments that do not go together.
+        StudentError: arguments that do not go together, or one whose package is not here.
     """
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16())
     chosen = {
@@ -109,7 +109,7 @@ def training_arguments(
     given = {**chosen, **defaults, **_saved_when_measured(settings.trainer), **settings.trainer}
     try:
         return CrossEncoderTrainingArguments(output_dir=str(folder), seed=settings.seed, **given)
-    except ValueError as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise StudentError(f"trainer: {' '.join(str(error).split())}") from error
 
 

@@ -20,6 +20,8 @@ from distill.recipe.file import read_recipe
 from distill.recipe.problems import inside, models_in, validated, without_null_sections
 from distill.recipe.settings import Recipe
 from distill.recipe.yaml_text import Entry
+from distill.stages.warm_start import first_section
+from students import StudentError
 
 # by the key's path: what each model of a recipe is asked to do
 _ROLES: dict[tuple[str, ...], Role] = {
@@ -111,6 +113,7 @@ def _examined(content: Entry) -> tuple[Recipe | None, list[RecipeProblem], list[
     problems += _missing_paths(content, Recipe, ())
     if recipe is not None:
         problems += _missing_parts(recipe, content)
+        problems += _refused_trainings(recipe, content)
     return recipe, problems, models
 
 
@@ -182,6 +185,24 @@ def _missing_parts(recipe: Recipe, content: Entry) -> Iterator[RecipeProblem]:
                 _place(content, ("queries", key), ("collection", "path")),
                 f"queries.{key}: {folder} has no qrels/{split}.tsv; its splits are {there}",
             )
+
+
+def _refused_trainings(recipe: Recipe, content: Entry) -> Iterator[RecipeProblem]:
+    """Settings by which a student's training, or its warm start, could not begin here."""
+    from students.trainer_checks import check_trainer
+
+    has_dev = recipe.held_out is not None or recipe.queries.dev_split is not None
+    for name, section in recipe.students().items():
+        trainings: list[tuple[tuple[str, ...], Any, bool]] = [((name,), section, has_dev)]
+        if section.warm_start is not None:
+            trainings.append(((name, "warm_start"), first_section(section), False))
+        for keys, settings, measured in trainings:
+            try:
+                check_trainer(settings, measured)
+            except StudentError as error:
+                setting = str(error).split()[0].strip(":,").split(".")
+                place = _place(content, (*keys, *setting), (*keys, "trainer"), keys)
+                yield RecipeProblem(place, f"{'.'.join(keys)}.{error}")
 
 
 def _splits(recipe: Recipe) -> Iterator[tuple[str, str]]:

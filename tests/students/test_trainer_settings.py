@@ -57,6 +57,7 @@ def test_gradient_checkpointing_runs_layers_again_and_changes_no_loss(
         ({"push_to_hub": True}, "push_to_hub is not taken"),
         ({"load_best_model_at_end": False}, "load_best_model_at_end is not taken: with dev lists the best checkpoint"),
         ({"save_only_model": True}, "save_only_model is not taken: an interrupted training goes on with its optimizer"),
+        ({"neftune_noise_alpha": 5.0}, "neftune_noise_alpha is not taken: the trainer adds noise to a transformers"),
         ({"learning_rate": -1}, "learning_rate is -1; 0 or more is accepted"),
         ({"max_steps": 0}, "max_steps is 0; a number above 0 is accepted, or -1"),
         ({"report_to": ["wandb", "tensorboard"]}, "report_to is 'wandb'; here are .*tensorboard"),

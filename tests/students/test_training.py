@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import shutil
 
@@ -224,15 +223,6 @@ def test_a_training_that_diverged_is_no_student(encoder_start, lists, dev, tmp_p
     with pytest.raises(StudentError, match=r"unmeasured is not written, as weights are no numbers: the training has"):
         train_encoder(encoder_start, lists, [], wild, tmp_path / "unmeasured")
     assert not (tmp_path / "measured").exists() and not (tmp_path / "unmeasured").exists()
-
-
-@pytest.mark.parametrize(("optim", "package"), [("adamw_8bit", "bitsandbytes"), ("grokadamw", "grokadamw")])
-def test_an_optimizer_without_its_package_is_named(encoder_start, lists, tmp_path, optim, package):
-    if importlib.util.find_spec(package) is not None:
-        pytest.skip(f"{package} is here")
-    settings = EncoderSettings(**quick(optim=optim))
-    with pytest.raises(StudentError, match=rf"^trainer\.optim is '{optim}': .*install .*{package}"):
-        train_encoder(encoder_start, lists, [], settings, tmp_path / "student")
 
 
 def test_passages_of_the_start_are_not_the_student_s_own(encoder_start, lists, tmp_path):

