@@ -12,7 +12,7 @@ A folder scores as a student does with torch, long documents in passages where i
 
 Within limits, with what was not reached below what was::
 
-    from distill.serving.deadline import Pace
+    from distill.serving.pace import Pace
     from distill.serving.ranking import Limits, rank_documents
 
     pace = Pace.measured(reranker)  # once, when the server starts

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distill.serving.deadline import Pace, Ranker, score_until
+from distill.serving.deadline import score_until
+from distill.serving.pace import Pace, Ranker
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import ranking
 from distill.progress import Advance
-from distill.serving.deadline import Pace, Ranker
+from distill.serving.pace import Pace, Ranker
 from distill.serving.ranking import Limits, Ranking, Totals, rank_documents
 from labeling.texts import well_formed
 

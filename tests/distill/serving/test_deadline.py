@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from distill.serving.deadline import FIRST_CHUNK, Pace, score_until
+from distill.serving.deadline import score_until
+from distill.serving.pace import FIRST_CHUNK, Duration, Pace
 
 DOCUMENTS = [f"{'word ' * (1 + n % 7)}{n}" for n in range(60)]
 
@@ -42,9 +43,9 @@ def seconds(documents: list[str]) -> float:
 
 def test_the_pace_is_measured_before_the_first_query(sleeper):
     pace = Pace.measured(sleeper, sleeper.clock)
-    assert pace.fixed == pytest.approx(0.002)
-    assert pace.per_token == pytest.approx(0.001)
-    assert pace.scoring(100) == pytest.approx(1.25 * 0.102)
+    assert pace.scoring.fixed == pytest.approx(0.002)
+    assert pace.scoring.per_unit == pytest.approx(0.001)
+    assert pace.scoring.of(100) == pytest.approx(1.25 * 0.102)
 
 
 def test_without_haste_all_documents_are_scored_in_the_order_given(sleeper):
@@ -83,14 +84,14 @@ def test_the_pace_follows_a_machine_that_gets_busy_and_one_that_recovers(sleeper
             begun = sleeper.clock.now
             scores = score_until(sleeper, "q", DOCUMENTS, begun + 0.1, pace, sleeper.clock)
             late.append(sleeper.clock.now - begun > 0.1)
-        assert pace.per_token == pytest.approx(busy * 0.001, rel=0.1)
+        assert pace.scoring.per_unit == pytest.approx(busy * 0.001, rel=0.1)
         assert seconds(DOCUMENTS[: len(scores)]) > 0.05 / busy
     # half of what is left at most is planned for one call, so that even the first busy query is hardly late
     assert sum(late) <= 1
 
 
 def test_a_pace_that_lets_nothing_run_is_doubted(sleeper):
-    pace = Pace(10.0, 0.0)
+    pace = Pace(Duration(10.0, 0.0), Duration(0.0, 0.0))
     reached = [len(score_until(sleeper, "q", DOCUMENTS, sleeper.clock.now + 1, pace, sleeper.clock)) for _ in range(30)]
     assert reached[0] == 0
     assert reached[-1] == 60
@@ -112,5 +113,34 @@ def test_a_document_that_takes_too_long_to_be_cut_into_tokens_is_not_begun():
     assert reader.clock.now - begun < 0.5
 
 
+class SlowReader(Sleeper):
+    """To cut texts into tokens takes a millisecond a call and two microseconds a character."""
+
+    def count_tokens(self, query, documents):
+        self.clock.now += 0.001 + 2e-6 * sum(len(query) + len(document) for document in documents)
+        return super().count_tokens(query, documents)
+
+
+def test_tiny_documents_say_nothing_of_the_time_of_a_character():
+    reader = SlowReader(Clock())
+    pace = Pace.measured(reader, reader.clock)
+    assert pace.reading.per_unit == pytest.approx(2e-6)
+    for _ in range(30):
+        score_until(reader, "when is the meter read?", ["-"] * 4, reader.clock.now + 0.3, pace, reader.clock)
+    assert pace.reading.of(1000) == pytest.approx(1.25 * 0.003, rel=0.3)
+    long = ["word " * 90] * 10
+    assert len(score_until(reader, "q", long, reader.clock.now + 0.3, pace, reader.clock)) >= 1
+
+
+def test_what_let_nothing_run_is_doubted_and_nothing_else():
+    """A reading estimate that is far too high is lowered until something runs; that of scoring stays what it was."""
+    reader = SlowReader(Clock())
+    pace = Pace(Duration(0.002, 0.001), Duration(0.001, 1.0))
+    reached = [len(score_until(reader, "q", DOCUMENTS, reader.clock.now + 1, pace, reader.clock)) for _ in range(30)]
+    assert reached[0] == 0
+    assert reached[-1] == 60
+    assert pace.scoring.per_unit == pytest.approx(0.001, rel=0.3)
+
+
 def test_no_document_needs_no_time(sleeper):
-    assert score_until(sleeper, "q", [], 0.0, Pace(1.0, 1.0), sleeper.clock) == []
+    assert score_until(sleeper, "q", [], 0.0, Pace(Duration(1.0, 1.0), Duration(0.0, 0.0)), sleeper.clock) == []

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from distill.collections.trec import ranking as trec_ranking
-from distill.serving.deadline import Pace
+from distill.serving.pace import Duration, Pace
 from distill.serving.ranking import Limits, Totals, probability, rank_documents
 
 
@@ -60,7 +60,9 @@ def test_long_documents_are_cut_and_counted():
 
 
 def test_a_deadline_says_so_and_takes_a_pace():
-    found = rank_documents(Lengths(), "q", TEXTS, Limits(seconds=1e-9), pace=Pace(1.0, 1.0))
+    found = rank_documents(
+        Lengths(), "q", TEXTS, Limits(seconds=1e-9), pace=Pace(Duration(1.0, 1.0), Duration(0.0, 0.0))
+    )
     assert (found.order, found.scores, found.deadline) == ((0, 1, 2, 3, 4), (), True)
     with pytest.raises(ValueError, match=r"a deadline takes a pace; Pace\.measured gives one"):
         rank_documents(Lengths(), "q", TEXTS, Limits(seconds=1))
