@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from distill.collections.collection import DataError
-from distill.serving.pace import Pace, Ranker
 from distill.serving.json_lines import BadLine, answer, as_line, read_requests
+from distill.serving.pace import Pace, Ranker
 from distill.serving.ranking import Limits, Totals, rank_documents
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distill.errors import ModelError
 from distill.serving.deadline import score_until
 from distill.serving.pace import Pace, Ranker
 
@@ -100,6 +101,7 @@ def rank_documents(
         clock: gives seconds.
 
     Raises:
+        ModelError: a score is not finite, which has no place in an order.
         ValueError: a deadline without a pace.
     """
     limits = limits or Limits()
@@ -112,6 +114,9 @@ def rank_documents(
         raise ValueError("a deadline takes a pace; Pace.measured gives one")
     else:
         scores = score_until(ranker, query, texts, begun + limits.seconds, pace, clock)
+    wrong = [score for score in scores if not math.isfinite(score)]
+    if wrong:
+        raise ModelError(f"scored {len(wrong)} of {len(scores)} documents {wrong[0]}; finite scores are accepted")
     reached = list(range(len(scores)))
     if ids is not None:
         reached.sort(key=lambda place: ids[place], reverse=True)
