@@ -20,17 +20,18 @@ def evidence_span(document: str, tokens: Sequence[Span], attention: Tensor) -> S
 
     Args:
         document: the text as the caller gave it.
-        tokens: characters of each token that was read; one that begins a sentence counts as that sentence's.
+        tokens: characters of each token that was read; it belongs to the sentence in which its last one stands, as
+            many begin with the space before a word.
         attention: to each token, (tokens,); what is negative counts as none, as it shows no interest of the query's.
 
     Returns:
         Half-open offsets into ``document``, or None where no token draws attention.
     """
-    starts = [start for start, _ in tokens]
+    lasts = [end - 1 for _, end in tokens]
     seen = attention.clamp_min(0).tolist()
     best, most = None, 0.0
     for span in sentences(document):
-        mass = sum(weight for start, weight in zip(starts, seen, strict=True) if span[0] <= start < span[1])
+        mass = sum(weight for last, weight in zip(lasts, seen, strict=True) if span[0] <= last < span[1])
         if mass > most:
             best, most = span, mass
     return best

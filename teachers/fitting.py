@@ -40,7 +40,8 @@ class FitReport:
 
     Args:
         queries: lists with a relevant document, the only ones that teach.
-        static: mean held-out nDCG of the static weights; ``routed``: of the chosen router.
+        static: mean held-out nDCG of the static weights, of the heads that ``max_heads`` leaves open; ``routed``: of
+            the chosen router.
         pool, l1: what was chosen for the static weights; components, epochs, threshold: for the router.
         heads_per_query: mean number of heads open under the chosen threshold, on the queries fitted.
     """

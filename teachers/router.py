@@ -9,10 +9,10 @@ also be trained on the ranking itself, and is chosen by the held-out quality of 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 from torch.nn import functional
 
@@ -49,6 +49,12 @@ class RouterSettings(BaseModel):
         2.0, description="standard errors by which a trained router must beat the static weights to be taken"
     )
     folds: PositiveInt = Field(5, ge=2, description="parts of the training queries, each held out once")
+
+    @model_validator(mode="after")
+    def _leaves_room_between_the_bounds(self) -> Self:
+        if self.max_heads is not None and self.max_heads < self.min_heads:
+            raise ValueError(f"max_heads ({self.max_heads}) must not be below min_heads ({self.min_heads})")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +107,9 @@ class Router:
 
 
 def untrained_router(lists: JudgedLists, static: Tensor, labels: Tensor, settings: RouterSettings, size: int) -> Router:
-    """The router that training starts from: it ranks exactly as the static weights do.
+    """The router that training starts from: it ranks as the static weights of the heads that are left open do.
 
-    ``W`` is zero, so every query gets the gate sigmoid(b), which the score divides out; b is the log-odds of the
+    Without ``max_heads`` that is all of them. ``W`` is zero, so every query gets the gate sigmoid(b), which the score divides out; b is the log-odds of the
     head being chosen in ``labels`` (queries, the pool's first heads).
     """
     center = lists.states.mean(0)
@@ -112,9 +118,10 @@ def untrained_router(lists: JudgedLists, static: Tensor, labels: Tensor, setting
     directions = directions[:size].T
     directions = directions * directions.gather(0, directions.abs().argmax(0)[None]).sign()
     scale = spread[:size].clamp_min(1e-6) / max(1, len(lists) - 1) ** 0.5
-    # heads beyond the searched ones have no label: a gate that is half open can go either way
-    share = torch.full((len(static),), 0.5)
-    share[: labels.shape[1]] = labels.mean(0).clamp(0.02, 0.98)
+    searched = labels.mean(0).clamp(0.02, 0.98)
+    # heads beyond the searched ones have no label, and stand behind these in the pool: none is opened before them
+    share = torch.full((len(static),), float(searched.min()))
+    share[: len(searched)] = searched
     generator = torch.Generator().manual_seed(0)
     width = settings.width
     return Router(
@@ -125,7 +132,7 @@ def untrained_router(lists: JudgedLists, static: Tensor, labels: Tensor, setting
         embeddings=torch.randn(len(static), width, generator=generator),
         bias=(share / (1 - share)).log(),
         min_heads=min(settings.min_heads, len(static)),
-        max_heads=max(settings.max_heads or len(static), settings.min_heads),
+        max_heads=settings.max_heads or len(static),
     )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from teachers.baselines import WeightedHeads
 from teachers.evidence import evidence_span, sentences
@@ -48,6 +49,17 @@ def test_the_sentence_with_the_most_attention_by_hand():
     # -0.9 is no interest, not lost interest: the second sentence has 0.4, the others 0.3 and 0.2
     found = evidence_span(document, tokens, torch.tensor([0.1, 0.2, 0.4, -0.9, 0.2]))
     assert document[slice(*found)] == "Three four."
+
+
+def test_a_space_counted_into_a_token_takes_no_word_from_its_sentence():
+    """Byte-level tokenizers, SmolLM2's and Qwen's, count the space before a word into its token."""
+    words = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    document = "Cats sleep. Zeppelins fly high. Dogs bark."
+    encoded = words.encode(document)
+    assert (11, 21) in encoded.offsets
+    attention = torch.tensor([0.9 if document[slice(*span)] == " Zeppelins" else 0.05 for span in encoded.offsets])
+    assert document[slice(*evidence_span(document, encoded.offsets, attention))] == "Zeppelins fly high."
 
 
 def test_no_attention_is_no_evidence():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from teachers.baselines import (
     AllHeads,
@@ -29,11 +30,11 @@ SETTINGS = RouteHeadSettings(
 QUICK = SETTINGS.model_copy(update={"router": RouterSettings(epochs=20, check_every=10, min_heads=1)})
 
 
-def lists_of(queries, seed=0, kinds=False):
-    """8 heads, 10 documents, one relevant. Head 2 finds it always; with ``kinds``, in half of the queries head 5 does
+def lists_of(queries, seed=0, kinds=False, heads=8):
+    """So many heads, 10 documents, one relevant. Head 2 finds it always; with ``kinds``, in half of the queries head 5 does
     and head 2 finds a wrong one, and the query state tells which kind it is."""
     generator = torch.Generator().manual_seed(seed)
-    features = torch.randn(queries, 8, 10, generator=generator)
+    features = torch.randn(queries, heads, 10, generator=generator)
     gains = torch.zeros(queries, 10)
     relevant = torch.randint(0, 10, (queries,), generator=generator)
     gains[torch.arange(queries), relevant] = 1
@@ -157,13 +158,36 @@ def test_pool_and_l1_are_chosen_by_what_held_out_lists_say():
     assert wide.pool == 8
 
 
-def test_heads_beyond_the_searched_ones_start_half_open_and_are_trained():
+def test_heads_beyond_the_searched_ones_stand_behind_them_and_are_trained():
     lists = lists_of(40, kinds=True)
-    labels = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
+    # none of the searched three is in more than a fifth of the sets
+    labels = torch.rand(40, 3, generator=torch.Generator().manual_seed(0)) / 5
     start = untrained_router(lists, torch.ones(8), labels, SETTINGS.router, 2)
-    torch.testing.assert_close(start.gates(lists.states)[:, 3:], torch.full((40, 5), 0.5))
+    for limit in (1, 2, 3):
+        opened = replace(start, max_heads=limit).head_weights(lists.states) != 0
+        assert bool((opened.sum(1) == limit).all()) and not bool(opened[:, 3:].any())
+    # no threshold closes a searched head and leaves one that was never searched
+    assert not bool((replace(start, threshold=0.2, min_heads=0).head_weights(lists.states) != 0).any())
     trained = train_router(start, lists, labels, SETTINGS.router, 20)[-1]
-    assert bool((trained.bias[3:] != 0).all())
+    assert bool((trained.bias[3:] != start.bias[3:]).all())
+
+
+def test_a_bound_on_heads_keeps_the_pool_s_best():
+    """One head ranks, 40 more are noise and at the pool's end; 32 are searched."""
+    lists = lists_of(40, heads=41)
+    bounded = RouterSettings(min_heads=1, max_heads=4, components=(1,), epochs=10)
+    wide = StaticWeightsSettings(pool_sizes=(41,), l1=(0.0,))
+    settings = SETTINGS.model_copy(update={"router": bounded, "static": wide})
+    fitted = fit_router(lists, 41, settings)
+    opened = fitted.router.head_weights(lists.states) != 0
+    assert bool((opened.sum(1) == 4).all())
+    assert int(opened.any(0).nonzero().max()) < settings.search.pool_size
+    assert fitted.report.static > 0.8
+
+
+def test_bounds_on_heads_that_leave_nothing_between_them_are_refused():
+    with pytest.raises(ValidationError, match=r"max_heads \(8\) must not be below min_heads \(16\)"):
+        RouterSettings(max_heads=8)
 
 
 def test_a_head_set_is_read_as_it_was_written(tmp_path):
