@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
 
 class BiEncoder:
     """Scores documents by the cosine of their vector and the query's; nothing is kept between calls.
+
+    Where the model names prompts of its own for queries and documents, texts are encoded behind them.
 
     Args:
         model: a folder or hub id that `SentenceTransformer` loads.
@@ -23,24 +26,27 @@ class BiEncoder:
         return self.score_many([(query, documents)])[0]
 
     def score_many(self, lists: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-        """The same for each (query, documents); every distinct text is encoded once."""
-        texts = _distinct(lists)
-        if not texts:
+        """The same for each (query, documents); every distinct text is encoded once, behind the model's own prompt."""
+        queries, documents = _distinct_texts(lists)
+        if not queries:
             return [[] for _ in lists]
-        vectors = self._encoder.encode(
-            texts, normalize_embeddings=True, convert_to_tensor=True, show_progress_bar=False
-        ).float()
-        row = {text: number for number, text in enumerate(texts)}
+        options: dict[str, Any] = {
+            "normalize_embeddings": True, "convert_to_tensor": True, "show_progress_bar": False,
+        }  # fmt: skip
+        asked = dict(zip(queries, self._encoder.encode_query(queries, **options).float(), strict=True))
+        vectors = self._encoder.encode_document(documents, **options).float()
+        row = {text: number for number, text in enumerate(documents)}
         return [
-            (vectors[[row[document] for document in documents]] @ vectors[row[query]]).tolist() if documents else []
-            for query, documents in lists
+            (vectors[[row[text] for text in texts]] @ asked[query]).tolist() if texts else [] for query, texts in lists
         ]
 
     def count_tokens(self, query: str, documents: Sequence[str]) -> int:
-        """Tokens of the distinct texts that `score_pairs` encodes, as they are cut, without padding."""
-        texts = _distinct([(query, documents)])
+        """Tokens of the distinct texts that `score_pairs` encodes, as they are cut, without padding and prompts."""
+        texts = [text for side in _distinct_texts([(query, documents)]) for text in side]
         return int(self._encoder.preprocess(texts)["attention_mask"].sum()) if texts else 0
 
 
-def _distinct(lists: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    return list(dict.fromkeys(text for query, documents in lists if documents for text in (query, *documents)))
+def _distinct_texts(lists: Sequence[tuple[str, Sequence[str]]]) -> tuple[list[str], list[str]]:
+    """Queries that have documents, and documents."""
+    queries = dict.fromkeys(query for query, documents in lists if documents)
+    return list(queries), list(dict.fromkeys(text for _, documents in lists for text in documents))

@@ -20,7 +20,14 @@ from students.model_card import UNTOLD, Origin
 from students.objectives import ListObjective
 from students.pair_template import set_pair_template
 from students.relevance_words import relevance_words
-from students.start_model import check_positions, check_room, load_classifier, read_config, read_tokenizer
+from students.start_model import (
+    check_positions,
+    check_room,
+    load_classifier,
+    position_limit,
+    read_config,
+    read_tokenizer,
+)
 from students.training import (
     Progress,
     TrainingReport,
@@ -191,7 +198,19 @@ def _objective(cross_encoder: CrossEncoder, start: str, settings: DecoderSetting
     vocabulary = VocabularyHead(start, _first_layers(start, 1), classifier.get_input_embeddings())
     terms = JointTerms(settings.label_weight, settings.reason_weight, settings.positives, settings.max_reason_tokens)
     words = relevance_words(cross_encoder.tokenizer, settings.template)
+    if settings.reason_weight:
+        _check_answers_fit(classifier, start, settings, max(len(words.yes), len(words.no)))
     return JointObjective(cross_encoder, loss, vocabulary, words, terms)
+
+
+def _check_answers_fit(model: Any, start: str, settings: DecoderSettings, label_tokens: int) -> None:
+    """A reason is read behind the pair: the longest of both must have positions."""
+    limit, read = position_limit(model), settings.max_tokens + label_tokens + settings.max_reason_tokens
+    if limit is not None and read > limit:
+        raise StudentError(
+            f"max_tokens ({settings.max_tokens}), the label ({label_tokens}) and max_reason_tokens "
+            f"({settings.max_reason_tokens}) are {read} tokens, but {start} reads at most {limit}"
+        )
 
 
 def refuse_other_than_text(config: PretrainedConfig, start: str) -> None:

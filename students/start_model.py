@@ -43,7 +43,7 @@ def load_classifier(start: str, config: Any) -> Any:
 
 
 def read_tokenizer(start: str) -> Any:
-    """The start model's tokenizer.
+    """The start model's tokenizer, which pads on the right.
 
     Raises:
         StudentError: its files are missing or damaged, or the hub cannot be reached.
@@ -59,6 +59,8 @@ def read_tokenizer(start: str) -> Any:
     # their len() may count one of them twice
     if not tokenizer.get_vocab().keys() - {*tokenizer.all_special_tokens, "\u2581"}:
         raise StudentError(message)
+    # where positions are absolute, GPT-2's and OPT's, padding on the left would move a pair by its batch
+    tokenizer.padding_side = "right"
     return tokenizer
 
 

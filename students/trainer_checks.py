@@ -32,6 +32,9 @@ def check_trainer(settings: TrainingSettings, measured: bool) -> None:
         raise StudentError(f"patience is {settings.patience}, but there are no dev lists to measure it by")
     # the students' own defaults are numbers, which go with everything
     arguments = training_arguments(settings, {}, Path(), measured)
+    if not measured and (arguments.eval_on_start or arguments.eval_strategy != "no"):
+        name = "eval_on_start" if arguments.eval_on_start else "eval_strategy"
+        raise StudentError(f"trainer.{name} is set, but there are no dev lists to measure by")
     check_optimizer(arguments, None)
     _check_schedule(arguments)
     _check_loading(arguments)

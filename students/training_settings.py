@@ -106,7 +106,7 @@ def training_arguments(
         "restore_callback_states_from_checkpoint": True,
         "bf16": bf16 and not settings.trainer.get("fp16"),
     }
-    given = {**chosen, **defaults, **_saved_when_measured(settings.trainer), **settings.trainer}
+    given = {**chosen, **defaults, **(_saved_when_measured(settings.trainer) if measured else {}), **settings.trainer}
     try:
         return CrossEncoderTrainingArguments(output_dir=str(folder), seed=settings.seed, **given)
     except (ImportError, TypeError, ValueError) as error:

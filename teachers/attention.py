@@ -186,13 +186,16 @@ def use_recorded_attention(model: PreTrainedModel) -> None:
     """Switch ``model`` to the recording attention; its outputs stay those of ``sdpa``, or of capped attention.
 
     Raises:
-        TeacherError: the model does not use transformers' attention interface. One that adds a term of its own to the
-            softmax, such as attention sinks, is refused at its first pass.
+        TeacherError: the model does not use transformers' attention interface, or keeps its layers elsewhere than in
+            its decoder's ``layers``, where the pass is ended. One that adds a term of its own to the softmax, such as
+            attention sinks, is refused at its first pass.
     """
+    name = model.config.get_text_config().model_type
+    if not isinstance(getattr(model.get_decoder(), "layers", None), nn.ModuleList):
+        raise TeacherError(f"{name} keeps no `layers` in its decoder as Llama, Qwen, Mistral and Gemma do")
     try:
         model.set_attn_implementation(IMPLEMENTATION)
     except (ValueError, ImportError) as error:
-        name = model.config.get_text_config().model_type
         raise TeacherError(f"{name} cannot use the recording attention: {error}") from error
 
 

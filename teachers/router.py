@@ -109,8 +109,8 @@ class Router:
 def untrained_router(lists: JudgedLists, static: Tensor, labels: Tensor, settings: RouterSettings, size: int) -> Router:
     """The router that training starts from: it ranks as the static weights of the heads that are left open do.
 
-    Without ``max_heads`` that is all of them. ``W`` is zero, so every query gets the gate sigmoid(b), which the score divides out; b is the log-odds of the
-    head being chosen in ``labels`` (queries, the pool's first heads).
+    Without ``max_heads`` that is all of them. ``W`` is zero, so every query gets the gate sigmoid(b), which the score
+    divides out; b is the log-odds of the head being chosen in ``labels`` (queries, the pool's first heads).
     """
     center = lists.states.mean(0)
     # full SVD of (queries, hidden): the sign of a direction is arbitrary, so the largest entry is made positive

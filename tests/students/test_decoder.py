@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from students import StudentError
 from students.decoder import adapted, load_first_layers, load_tokenizer
@@ -64,3 +64,18 @@ def test_the_last_template_token_is_scored_with_padding_on_either_side(decoder_s
         with torch.no_grad():
             last = model.score(model.model(ids).last_hidden_state[0, -1])
         assert score == pytest.approx(last.item(), abs=1e-6)
+
+
+def test_with_absolute_positions_a_score_does_not_hang_on_the_pair_beside_it(decoder_start, tmp_path):
+    """GPT-2 counts positions from the first column, and its tokenizer here pads on the left."""
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(decoder_start, padding_side="left")
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), **sizes, initializer_range=0.5))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    student, its_tokenizer = load_first_layers(str(tmp_path), 2).eval(), load_tokenizer(str(tmp_path), 40, TEMPLATE)
+    student.config.pad_token_id = its_tokenizer.pad_token_id
+    reranker = Reranker(student, its_tokenizer)
+    beside = reranker.score_pairs("w1", ["w2", "w3 w4 w5 w6 w7 w8 w9"])
+    assert beside[0] == pytest.approx(reranker.score_pairs("w1", ["w2"])[0], abs=1e-5)

@@ -261,6 +261,14 @@ def test_a_model_that_reads_ahead_is_refused_for_reasons(tiny_decoder):
     assert not reads_ahead(objective(tiny_decoder("gemma3_text"), 1.0, 0.0).model.transformers_model.base_model)
 
 
+def test_a_reason_behind_the_longest_pair_must_have_positions(tiny_decoder, joint_lists, tmp_path):
+    start = tiny_decoder("llama", max_position_embeddings=60)
+    wide = DecoderSettings(max_tokens=50, reason_weight=0.5, max_reason_tokens=16)
+    with pytest.raises(ValueError, match=r"max_tokens \(50\), the label \(\d\) and max_reason_tokens \(16\) are 6\d "):
+        train_decoder(start, joint_lists, [], wide, tmp_path / "student")
+    assert not (tmp_path / "student").exists()
+
+
 def test_groups_reach_the_objective_through_the_trainer_s_own_batches(starts, joint_lists, tmp_path):
     """Lists without any positive that has evidence: the reason's term is zero at each step."""
     rows = [row | {"evidence": ["", *row["evidence"][1:]]} for row in joint_lists]

@@ -50,6 +50,20 @@ def test_patience_without_dev_lists_has_nothing_to_go_by():
         check_trainer(patient, measured=False)
 
 
+@pytest.mark.parametrize("trainer", [{"eval_strategy": "epoch"}, {"eval_on_start": True}])
+def test_nothing_is_measured_without_dev_lists(trainer):
+    check_trainer(EncoderSettings(trainer=trainer), measured=True)
+    with pytest.raises(StudentError, match=rf"^trainer\.{next(iter(trainer))} is set, but there are no dev lists"):
+        check_trainer(EncoderSettings(trainer=trainer), measured=False)
+
+
+@pytest.mark.parametrize("trainer", [{"save_strategy": "epoch"}, {"save_strategy": "steps", "save_steps": 2}])
+def test_checkpoints_need_no_dev_lists(encoder_start, lists, tmp_path, trainer):
+    quick = {"num_train_epochs": 1, "per_device_train_batch_size": 4}
+    settings = EncoderSettings(max_tokens=24, precision="fp32", trainer=quick | trainer)
+    assert train_encoder(encoder_start, lists, [], settings, tmp_path / "student").steps > 0
+
+
 @pytest.mark.parametrize(
     "trainer",
     [

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache, GptOssConfig
+from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, GptOssConfig
 
 from teachers.attention import AttentionRecorder, use_recorded_attention
 from teachers.errors import TeacherError
@@ -78,6 +78,12 @@ def test_outputs_are_those_of_the_stock_attention(family):
         actual = model(input_ids=ids, attention_recorder=recorder).logits
     assert recorder.layer_count == 4
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5 if stock == "eager" else 0)
+
+
+def test_a_model_that_keeps_its_layers_elsewhere_is_refused_by_name():
+    model = AutoModelForCausalLM.from_config(GPT2Config(vocab_size=300, n_embd=32, n_layer=2, n_head=4))
+    with pytest.raises(TeacherError, match="^gpt2 keeps no `layers` in its decoder"):
+        use_recorded_attention(model)
 
 
 def test_a_model_with_attention_sinks_is_refused_by_name():

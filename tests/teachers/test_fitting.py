@@ -31,8 +31,8 @@ QUICK = SETTINGS.model_copy(update={"router": RouterSettings(epochs=20, check_ev
 
 
 def lists_of(queries, seed=0, kinds=False, heads=8):
-    """So many heads, 10 documents, one relevant. Head 2 finds it always; with ``kinds``, in half of the queries head 5 does
-    and head 2 finds a wrong one, and the query state tells which kind it is."""
+    """So many heads, 10 documents, one relevant. Head 2 finds it always; with ``kinds``, in half of the queries head 5
+    does and head 2 finds a wrong one, and the query state tells which kind it is."""
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(queries, heads, 10, generator=generator)
     gains = torch.zeros(queries, 10)
