@@ -9,6 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# Of one chunk of a column: Arrow's texts end at 2 GiB, which the keys of 33.5 million lists fill.
+_CHUNK_LISTS = 1 << 22
+_CHUNK_BYTES = 1 << 30
+
 
 class FinishedLists:
     """Keys of the lists that stand in a folder's parts; filled once, then asked.
@@ -88,9 +92,28 @@ class JobLists:
     def table(self) -> pa.Table:
         """The columns ``query_id`` and ``list_key``, a row a list."""
         # From the bytes as they stand: a list of Python strings would be the largest thing that the job ever holds.
-        ends = np.concatenate([[0], np.frombuffer(self._ends, np.uint64)]).astype(np.int32)
-        key_ends = np.arange(0, 64 * len(self) + 1, 64, dtype=np.int32)
-        ids = pa.StringArray.from_buffers(len(self), pa.py_buffer(ends), pa.py_buffer(bytes(self._ids)))
-        keys = self._keys.hex().encode("ascii")
-        listed = pa.StringArray.from_buffers(len(self), pa.py_buffer(key_ends), pa.py_buffer(keys))
-        return pa.table({"query_id": ids, "list_key": listed})
+        ends = np.zeros(len(self) + 1, np.int64)
+        ends[1:] = np.frombuffer(self._ends, np.uint64)
+        ids, keys = [], []
+        for first, last in self._chunks(ends):
+            ids.append(_texts(ends[first : last + 1], self._ids[ends[first] : ends[last]]))
+            digits = self._keys[32 * first : 32 * last].hex().encode("ascii")
+            keys.append(_texts(np.arange(0, len(digits) + 1, 64), digits))
+        return pa.table(
+            {"query_id": pa.chunked_array(ids, pa.string()), "list_key": pa.chunked_array(keys, pa.string())}
+        )
+
+    def _chunks(self, ends: np.ndarray) -> Iterator[tuple[int, int]]:
+        """First list and the one behind the last of each part of the table: few enough for 32-bit offsets."""
+        first = 0
+        while first < len(self):
+            fitting = int(np.searchsorted(ends, ends[first] + _CHUNK_BYTES, side="right")) - 1
+            last = max(first + 1, min(fitting, first + _CHUNK_LISTS))
+            yield first, last
+            first = last
+
+
+def _texts(ends: np.ndarray, content: bytes | bytearray) -> pa.StringArray:
+    """The texts that lie in ``content`` one behind the other, the first from ``ends[0]``, each up to the next end."""
+    offsets = (ends - ends[0]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(offsets), pa.py_buffer(bytes(content)))

@@ -174,13 +174,19 @@ def _dataset_row(
     }
 
 
-def check_texts(folder: Path, labels: LabelList, query: str, docs: list[str]) -> None:
+def check_texts(folder: Path, labels: LabelList, query: str, docs: list[str] | None) -> None:
     """Refuses texts that are not those the teacher read; ``random`` documents it has not read pass.
+
+    Args:
+        folder: named in the message.
+        labels: the list as it was judged.
+        query: its text today.
+        docs: texts of its documents; None where only the query's is to be used.
 
     Raises:
         LabelingError: the query or a document has changed; it is named.
     """
-    hashes = zip(labels.doc_ids, docs, labels.doc_hashes, strict=True)
+    hashes = zip(labels.doc_ids, docs, labels.doc_hashes, strict=True) if docs is not None else ()
     changed = [f"document {doc_id!r}" for doc_id, doc, judged in hashes if judged and text_hash(doc) != judged]
     if text_hash(query) != labels.query_hash:
         changed.insert(0, "the query")

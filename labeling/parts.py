@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,13 @@ COLUMNS = pa.schema(
 
 def part_paths(folder: Path) -> list[Path]:
     """The parts of a folder, oldest first."""
-    return sorted(folder.glob("part-*.parquet"))
+    return sorted(folder.glob("part-*.parquet"), key=_part_number)
+
+
+def _part_number(path: Path) -> tuple[int, str]:
+    """The number in a part's name, which by name alone would misplace part-100000, and the name, for copies of one."""
+    digits = re.match(r"part-(\d+)", path.name)
+    return int(digits[1]) if digits else -1, path.name
 
 
 def next_part_number(folder: Path) -> int:

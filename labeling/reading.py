@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from labeling import LabelingError
 from labeling.manifest import load_manifest
-from labeling.parts import REPAIR, part_paths, read_table
+from labeling.parts import COLUMNS, REPAIR, part_paths, read_table
 from labeling.store import LISTS
 
 # Parts whose columns are held while lists are read in the order of the job, which is mostly that of the parts.
@@ -24,8 +24,8 @@ class LabelReader:
 
     Args:
         folder: the label folder.
-        unfinished: also take a folder whose job has not finished. Its lists are then all those of the last job's
-            teacher, in the order in which they were written.
+        unfinished: also take a folder whose job has not finished. Its lists are then those of the last job's teacher,
+            of each query the one judged last, in the order in which they were written.
 
     Attributes:
         manifest: the folder's manifest.
@@ -49,12 +49,14 @@ class LabelReader:
 
     def _written(self) -> pa.Table:
         columns = ["query_id", "list_key"]
-        tables = [pa.schema([(name, pa.string()) for name in columns]).empty_table()]
+        schema = pa.schema([*((name, pa.string()) for name in columns), ("created", COLUMNS.field("created").type)])
+        tables = [schema.empty_table()]
         for path in part_paths(self.folder):
-            table = read_table(path, [*columns, "teacher"])
-            mine = table.filter(pc.equal(table["teacher"], self.manifest["teacher"])).select(columns)
-            tables.append(mine.group_by(columns, use_threads=False).aggregate([]))
-        return pa.concat_tables(tables)
+            table = read_table(path, [*schema.names, "teacher"])
+            mine = table.filter(pc.equal(table["teacher"], self.manifest["teacher"])).select(schema.names)
+            heads = mine.group_by(columns, use_threads=False).aggregate([("created", "max")])
+            tables.append(heads.rename_columns({"created_max": "created"}).select(schema.names))
+        return _newest(pa.concat_tables(tables)).select(columns)
 
     def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The lists' rows, part by part: the whole folder in the order in which it was written.
@@ -127,6 +129,18 @@ class LabelReader:
 
     def _refuse(self, what: str, place: int) -> None:
         raise LabelingError(f"{self.folder}: the list of query {self.query_ids[place].as_py()!r} {what}; {REPAIR}")
+
+
+def _newest(lists: pa.Table) -> pa.Table:
+    """The list of each query that was judged last, in the order given.
+
+    Asked is the time, and the order where it does not tell: a repair writes the good lists of an old part anew, as the
+    newest part.
+    """
+    known = pc.fill_null(lists["created"], pa.scalar(0, lists["created"].type))
+    places = lists.append_column("place", pa.array(np.arange(lists.num_rows))).take(pc.sort_indices(known))
+    last = places.group_by("query_id", use_threads=False).aggregate([("place", "last")])["place_last"]
+    return lists.take(np.sort(last.to_numpy()))
 
 
 def _repeated(places: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ it was about: rows of other lists (of an older teacher or an older text) stay in
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -182,9 +183,7 @@ def open_store(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LabelingError(f"{folder}: no folder can be made there ({error.strerror})") from error
-    others = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE and path.suffix != UNFINISHED)
-    if others and MANIFEST not in others:
-        raise LabelingError(f"{folder}: holds {others[0]} but no {MANIFEST}; give an empty folder or a label folder")
+    refuse_other_content(folder)
     with exclusive(folder):
         store = LabelStore(folder, description, part_lists, part_seconds)
         try:
@@ -193,14 +192,32 @@ def open_store(
             store.flush()
 
 
+def refuse_other_content(folder: Path) -> None:
+    """Stops somebody who would label into a place that holds something else; one that does not exist passes.
+
+    Raises:
+        LabelingError: it is no folder, or one with files and without a manifest.
+    """
+    if not os.path.lexists(folder):
+        return
+    try:
+        names = [path.name for path in folder.iterdir() if path.name != LOCK_FILE and path.suffix != UNFINISHED]
+    except OSError as error:
+        raise LabelingError(f"{folder}: not a folder that can be read ({error.strerror})") from error
+    if names and MANIFEST not in names:
+        raise LabelingError(f"{folder}: holds {min(names)} but no {MANIFEST}; give an empty folder or a label folder")
+
+
 def _counts(folder: Path, keys: pa.ChunkedArray) -> dict[str, int]:
     counts = {"failed": 0, "documents": 0, "missing": 0, "truncated": 0}
     for path in part_paths(folder):
         table = read_table(path, ["list_key", "status", "group", "truncated"])
-        table = table.filter(pc.is_in(table["list_key"], value_set=keys))
-        labelled = table.filter(pc.equal(table["status"], "ok"))
-        counts["failed"] += table.num_rows - labelled.num_rows
-        counts["documents"] += labelled.num_rows
-        counts["missing"] += pc.sum(pc.equal(labelled["group"], "missing"), min_count=0).as_py()
-        counts["truncated"] += pc.sum(pc.greater(labelled["truncated"], 0), min_count=0).as_py()
+        # chunk by chunk: a set of texts ends at 2 GiB too
+        for some in keys.chunks:
+            mine = table.filter(pc.is_in(table["list_key"], value_set=some))
+            labelled = mine.filter(pc.equal(mine["status"], "ok"))
+            counts["failed"] += mine.num_rows - labelled.num_rows
+            counts["documents"] += labelled.num_rows
+            counts["missing"] += pc.sum(pc.equal(labelled["group"], "missing"), min_count=0).as_py()
+            counts["truncated"] += pc.sum(pc.greater(labelled["truncated"], 0), min_count=0).as_py()
     return counts

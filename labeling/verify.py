@@ -256,7 +256,8 @@ def repair_labels(folder: Path, texts: TextHashes | None = None) -> tuple[Verifi
     repair: the label job makes those lists again by itself.
 
     Returns:
-        What was wrong before, and a line for each file that was set aside.
+        What was wrong before, and a line for each thing that was done: the files that were set aside, and that the
+        folder is marked unfinished.
 
     Raises:
         LabelingError: there is no such folder, the manifest cannot be read, which is beyond repair, or a job is at work
@@ -278,6 +279,8 @@ def repair_labels(folder: Path, texts: TextHashes | None = None) -> tuple[Verifi
                 done.append(_set_aside(folder / name))
             elif name not in (LISTS, MANIFEST):
                 done.append(_rewrite_without(folder, name, {problem.row for problem in mine}))
+        if wrong:
+            done.append("marked unfinished: run the label job again, it makes what is absent and no more")
     return found, done
 
 

@@ -87,7 +87,9 @@ def label(
         int | None, typer.Option(help="GPUs of each judge; default: one, or all for a teacher with a device map", min=1)
     ] = None,
     address: Annotated[str | None, typer.Option(help="of a running Ray cluster; default: Ray is started here")] = None,
-    batch_lists: Annotated[int, typer.Option(help="lists that a judge reads together if it can", min=1)] = 1,
+    batch_lists: Annotated[
+        int | None, typer.Option(help="lists that a judge reads together if it can; default: the recipe's, or 1", min=1)
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="time a few lists, print the job's cost, write nothing")] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="a setting over the recipe's; repeatable")] = None,
 ) -> None:
@@ -97,8 +99,7 @@ def label(
     from labeling.job import JobSettings
 
     of_engine = {
-        "name": engine, "workers": workers, "address": address, "gpus": gpus,
-        "batch_lists": batch_lists if batch_lists > 1 else None,
+        "name": engine, "workers": workers, "address": address, "gpus": gpus, "batch_lists": batch_lists,
     }  # fmt: skip
     said = {name: value for name, value in of_engine.items() if value is not None}
     # what these say of a job by flags, a recipe says itself
@@ -181,7 +182,7 @@ class _Lists:
             kept = [query_id for query_id in free if query_id not in some]
             if left_out := len(free) - len(kept):
                 said = f"{left_out} of {len(wanted)} queries are left out: {why}"
-                console.print(said, highlight=False, soft_wrap=True)
+                console.print(said, highlight=False, soft_wrap=True, markup=False)
             free = kept
         if not free:
             raise DataError(f"{self.run}: none of its {len(wanted)} queries is left to label")
@@ -235,15 +236,17 @@ class _Judge:
 
     def _refuse_what_it_would_ignore(self) -> None:
         heads, writer = self.teacher is not None, self.generate is not None
-        of_some_judges = [
+        reason_documents = self.says.reason_documents != REASON_DOCUMENTS
+        of_some = [
             ("--method", self.method is not None, heads, "--teacher"),
             ("--first-order", self.first_order > 0, heads, "--teacher"),
             ("--max-document-words", self.max_document_words != DOCUMENT_WORDS, writer, "--generate"),
             ("--orders", self.says.orders is not None, heads or writer, "--teacher and --generate"),
+            ("--reason-documents", reason_documents, self.says.reasons is not None, "--reasons"),
         ]
-        for option, given, known, judges in of_some_judges:
+        for option, given, known, whose in of_some:
             if given and not known:
-                raise typer.BadParameter(f"it is for {judges} alone", param_hint=option)
+                raise typer.BadParameter(f"it is for {whose} alone", param_hint=option)
 
 
 def _label_flags(
@@ -268,7 +271,7 @@ def _label_flags(
     console.print(
         f"{out}: {counts['lists']} lists ({report.resumed} stood already), {counts['documents']} documents, "
         f"{counts['missing']} missing, {counts['failed']} lists failed",
-        highlight=False, soft_wrap=True,
+        highlight=False, soft_wrap=True, markup=False,
     )  # fmt: skip
 
 
@@ -300,11 +303,21 @@ def _show_plan(
     settings: JobSettings, where: EngineSettings,
 ) -> None:  # fmt: skip
     from distill.commands.tables import label_plan_table
-    from distill.models import cuda_devices
-    from distill.stages.label_engines import device_shares
     from distill.stages.label_plan import plan_labels
 
     judge = source.open_here(collection, run)
-    workers = where.workers or max(1, len(device_shares(cuda_devices(), where.gpus, source.spread)))
+    # how many a cluster has room for is known once the job is connected to it
+    of_cluster = where.name == "ray" and where.workers is None
+    workers = where.workers or (1 if of_cluster else _judges_here(where, source))
     plan = plan_labels(collection, lists, judge, folder, settings, workers, source.orders)
     console.print(label_plan_table(plan, folder))
+    if of_cluster and plan.cost is not None:
+        said = "the time is that of one judge: a cluster's are counted when the job runs; --workers says how many"
+        console.print(said, highlight=False, soft_wrap=True)
+
+
+def _judges_here(where: EngineSettings, source: Source) -> int:
+    from distill.models import cuda_devices
+    from distill.stages.label_engines import device_shares
+
+    return max(1, len(device_shares(cuda_devices(), where.gpus, source.spread)))

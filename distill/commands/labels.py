@@ -150,8 +150,6 @@ def verify(
         _line(visible(f"note: {note}"))
     count = len(found.problems)
     _line(f"{folder}: {found.lists} lists, {found.rows} rows, {count or 'no'} problem{'' if count == 1 else 's'}")
-    if done:
-        _line("the folder is marked unfinished: run the label job again, it makes what was set aside and no more")
     if count:
         raise typer.Exit(1)
 

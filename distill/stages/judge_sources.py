@@ -11,7 +11,7 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import Collection, Run
 from distill.collections.trec import read_run
 from distill.recipe.settings import DeviceMap, JudgeSection
-from distill.stages.judges import PairKind, generative_judge, pair_judge, pair_judge_description, with_reasons
+from distill.stages.judges import PairKind, generative_judge, pair_judge, with_reasons
 from distill.stages.judgments import Judgments
 from distill.stages.teacher import Method, open_teacher, read_section
 from labeling.judge import Judge
@@ -132,9 +132,7 @@ class ModelSource:
 
     def describe(self) -> Mapping[str, Any]:
         """The judge's description; no weights are loaded."""
-        if self.kind == "generative" or self.says.reasons is not None:
-            return self._opened(weights=False).describe()
-        return pair_judge_description(self.kind, self.model)
+        return self._opened(weights=False).describe()
 
     def open(self) -> Judge:
         """The judge, its model loaded."""
@@ -145,10 +143,10 @@ class ModelSource:
         return self.open()
 
     def _opened(self, weights: bool) -> Judge:
+        if self.kind != "generative":
+            return _with_reasons(pair_judge(self.kind, self.model, weights), self.says, weights)
         from teachers.generative import GenerativeSettings
 
-        if self.kind != "generative":
-            return _with_reasons(pair_judge(self.kind, self.model), self.says, weights)
         settings = GenerativeSettings(max_document_words=self.max_document_words, orders=self.orders)
         return _with_reasons(generative_judge(self.model, settings, weights), self.says, weights)
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 PairKind = Literal["cross_encoder", "bi_encoder"]
 """Models that score a pair alone."""
 
-# ends of the architectures' names: of cross-encoders, and of models without any head
+# ends of the architectures' names: of cross-encoders, and of causal models, whose "yes" is scored against their "no"
 _CLASSIFIER = "ForSequenceClassification"
-_HEADLESS = ("Model", "ForMaskedLM")
+_CAUSAL = "ForCausalLM"
 
 
 class CrossEncoderScorer:
@@ -36,23 +36,32 @@ class CrossEncoderScorer:
         reference: as a recipe names models.
 
     Raises:
-        ModelError: the model cannot be loaded, has no ranking head, or more than one output.
+        ModelError: the model cannot be loaded, has no ranking head or more than one output, or is a causal model whose
+            tokenizer has no tokens "yes" and "no".
     """
 
     def __init__(self, reference: ModelReference) -> None:
         from sentence_transformers import CrossEncoder
+        from sentence_transformers.cross_encoder.modules import LogitScore
         from torch.nn import Identity
 
-        kind = (load_config(reference).architectures or [""])[0]
-        if kind.endswith(_HEADLESS):
+        kind = _architecture(reference)
+        if not kind.endswith((_CLASSIFIER, _CAUSAL)):
             # the library would give it a new head, and labels by chance
-            raise ModelError(f"model {reference.text!r} ({kind}) has no ranking head; --bi-encoder takes bi-encoders")
+            raise ModelError(
+                f"model {reference.text!r} ({kind or 'no architectures in its config.json'}) has no ranking head; "
+                f"accepted are architectures that end in {_CLASSIFIER} or {_CAUSAL}; --bi-encoder takes bi-encoders"
+            )
         try:
             self._model = CrossEncoder(reference.fetched(), activation_fn=Identity())
         except (OSError, ValueError) as error:
             raise ModelError(f"model {reference.text!r}: {first_line(error)}") from error
         if self._model.num_labels != 1:
             raise ModelError(f"model {reference.text!r} gives {self._model.num_labels} scores a pair; one is needed")
+        answers, unknown = self._model[-1], self._model.tokenizer.unk_token_id
+        if isinstance(answers, LogitScore) and unknown in {answers.true_token_id, answers.false_token_id} - {None}:
+            # where the tokenizer knows neither word every pair would score 0
+            raise ModelError(f"model {reference.text!r}: its tokenizer has no tokens 'yes' and 'no', which are scored")
 
     def score(self, query: str, documents: Sequence[str]) -> list[float]:
         """One raw score a document, in the order given."""
@@ -73,7 +82,7 @@ class BiEncoderScorer:
     def __init__(self, reference: ModelReference) -> None:
         from students.bi_encoder import BiEncoder
 
-        kind = (load_config(reference).architectures or [""])[0]
+        kind = _architecture(reference)
         if kind.endswith(_CLASSIFIER):
             raise ModelError(f"model {reference.text!r} ({kind}) is a cross-encoder: --cross-encoder takes it")
         try:
@@ -86,15 +95,35 @@ class BiEncoderScorer:
         return self._model.score_pairs(query, documents)
 
 
-def pair_judge(kind: PairKind, reference_text: str) -> ScoreAdapter:
-    """A cross- or bi-encoder as a judge.
+def _architecture(reference: ModelReference) -> str:
+    """The name of the model's class as its configuration has it, fetched if need be; empty where it names none."""
+    return (load_config(reference).architectures or [""])[0]
+
+
+class _NotLoaded:
+    """Stands in a judge that is only asked what it is."""
+
+    def score(self, query: str, documents: Sequence[str]) -> list[float]:
+        """Never any scores.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("this judge was opened without its weights: it can say what it is, and cannot score")
+
+
+def pair_judge(kind: PairKind, reference_text: str, weights: bool = True) -> ScoreAdapter:
+    """A cross- or bi-encoder as a judge; without weights it can only say what it is.
 
     Raises:
         ModelError: it cannot be loaded, or is of the other kind.
     """
+    description = pair_judge_description(kind, reference_text)
+    if not weights:
+        return ScoreAdapter(_NotLoaded(), description)
     reference = ModelReference.parse(reference_text)
     scorer = CrossEncoderScorer(reference) if kind == "cross_encoder" else BiEncoderScorer(reference)
-    return ScoreAdapter(scorer, pair_judge_description(kind, reference_text))
+    return ScoreAdapter(scorer, description)
 
 
 def pair_judge_description(kind: PairKind, reference_text: str) -> dict[str, Any]:

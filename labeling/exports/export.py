@@ -186,5 +186,5 @@ def _with_texts(
     query = texts.query(labels.query_id)
     if format_.texts == "all":
         passages = [texts.passage(doc_id) for doc_id in labels.doc_ids]
-        check_texts(folder, labels, query, [text for text, _, _ in passages])
+    check_texts(folder, labels, query, [text for text, _, _ in passages] if format_.texts == "all" else None)
     return export_list(labels, query, passages, settings, values)

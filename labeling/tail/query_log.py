@@ -178,6 +178,8 @@ def _whole_numbers(column: pa.Array) -> pa.Array | None:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _whole_numbers(column.dictionary_decode())
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column), pa.int64())
     if pa.types.is_integer(kind):
         return column.cast(pa.int64(), safe=False)  # what is too large becomes negative, and is refused as that
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -191,6 +193,8 @@ def _whole_numbers(column: pa.Array) -> pa.Array | None:
 
 
 def _is_empty(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return _is_empty(column.dictionary_decode())
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
     return pc.is_null(column)

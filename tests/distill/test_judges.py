@@ -1,9 +1,18 @@
 """Judges that need no fit, on tiny saved models, against transformers called by hand."""
 
+import json
+import shutil
+
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForPreTraining,
+    BertForTokenClassification,
+)
 
 from distill.errors import ModelError
 from distill.stages.judges import generative_judge, pair_judge, with_reasons
@@ -57,10 +66,58 @@ def test_a_bi_encoder_judges_by_its_cosines(encoder_folder):
 
 def test_a_model_of_the_other_kind_is_no_judge(classifier_folder, encoder_folder):
     # sentence-transformers would give each a part that it has not learned, and labels by chance
-    with pytest.raises(ModelError, match=r"\(BertModel\) has no ranking head; --bi-encoder takes bi-encoders"):
+    with pytest.raises(ModelError, match=r"\(BertModel\) has no ranking head; .*; --bi-encoder takes bi-encoders"):
         pair_judge("cross_encoder", str(encoder_folder))
     with pytest.raises(ModelError, match="is a cross-encoder: --cross-encoder takes it"):
         pair_judge("bi_encoder", str(classifier_folder))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (BertForPreTraining, "BertForPreTraining"),
+        (BertForTokenClassification, "BertForTokenClassification"),
+        (None, "no architectures in its config.json"),
+    ],
+)
+def test_only_a_head_that_ranks_makes_a_cross_encoder(tmp_path, encoder_folder, kind, said):
+    folder = shutil.copytree(encoder_folder, tmp_path / "model")
+    if kind is not None:
+        kind.from_pretrained(encoder_folder, num_labels=1).save_pretrained(folder)
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        del config["architectures"]
+        (folder / "config.json").write_text(json.dumps(config))
+    accepted = "accepted are architectures that end in ForSequenceClassification or ForCausalLM"
+    with pytest.raises(ModelError, match=rf"\({said}\) has no ranking head; {accepted}"):
+        pair_judge("cross_encoder", str(folder))
+
+
+def test_a_cross_encoder_of_the_hub_is_told_by_what_is_fetched(classifier_folder, pin_on_hub):
+    judge = pair_judge("cross_encoder", pin_on_hub(classifier_folder))
+    scores = [answer["score"] for answer in judge.judge(QUERY, DOCUMENTS)]
+    assert scores == pytest.approx(logits(classifier_folder), abs=1e-5)
+
+
+def test_a_causal_model_judges_by_its_yes_against_its_no(tmp_path, causal_folder):
+    tokenizer = AutoTokenizer.from_pretrained(causal_folder)
+    model = AutoModelForCausalLM.from_pretrained(causal_folder)
+    with pytest.raises(ModelError, match="its tokenizer has no tokens 'yes' and 'no', which are scored"):
+        pair_judge("cross_encoder", str(causal_folder))
+    torch.manual_seed(0)
+    tokenizer.add_tokens(["yes", "no"])
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path)
+    yes, no = tokenizer.convert_tokens_to_ids(["yes", "no"])
+    by_hand = []
+    for document in DOCUMENTS:
+        with torch.inference_mode():
+            last = model.eval()(**tokenizer(QUERY, document, return_tensors="pt")).logits[0, -1]
+        by_hand.append(float(last[yes] - last[no]))
+    assert len(set(by_hand)) == 3
+    scores = [answer["score"] for answer in pair_judge("cross_encoder", str(tmp_path)).judge(QUERY, DOCUMENTS)]
+    assert scores == pytest.approx(by_hand, abs=1e-5)
 
 
 def test_a_light_ranker_is_what_the_folder_holds(classifier_folder, encoder_folder):

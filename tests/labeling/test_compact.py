@@ -3,6 +3,7 @@ import random
 import pyarrow as pa
 import pytest
 
+from labeling import compact
 from labeling.compact import FinishedLists, JobLists
 from labeling.keys import text_hash
 
@@ -48,6 +49,26 @@ def test_job_lists_come_back_in_order():
     with pytest.raises(KeyError, match="10"):
         listed.add("10", key(9))
     assert len(listed) == 5
+
+
+@pytest.mark.parametrize(
+    ("lists", "size", "lengths"), [(2, 1000, [2, 2, 1]), (10, 6, [3, 1, 1]), (10, 1, [1, 1, 1, 1, 1]), (10, 1000, [5])]
+)
+def test_a_table_is_cut_where_a_chunk_is_full(monkeypatch, lists, size, lengths):
+    monkeypatch.setattr("labeling.compact._CHUNK_LISTS", lists)
+    monkeypatch.setattr("labeling.compact._CHUNK_BYTES", size)
+    ids = ["q1", "é33", "", "4444", "fifth"]  # 2, 4, 0, 4 and 5 bytes
+    listed = JobLists()
+    for number, query_id in enumerate(ids):
+        listed.add(query_id, key(number))
+    table = listed.table()
+    table.validate(full=True)
+    assert table.to_pydict() == {"query_id": ids, "list_key": [key(number) for number in range(5)]}
+    assert [len(chunk) for chunk in table["list_key"].chunks] == lengths
+
+
+def test_no_chunk_passes_what_32_bits_can_point_to():
+    assert 64 * compact._CHUNK_LISTS < 2**31 and compact._CHUNK_BYTES < 2**31
 
 
 def test_two_ids_with_one_hash_are_two(monkeypatch):

@@ -77,6 +77,13 @@ def test_a_limit_of_the_system_on_writing_is_one_clear_error(table, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_parts_come_by_number(tmp_path):
+    names = ["part-00002.parquet", "part-99998.parquet", "part-99999.parquet", "part-100000.parquet"]
+    for name in reversed(names):
+        (tmp_path / name).touch()
+    assert [path.name for path in part_paths(tmp_path)] == names
+
+
 def test_numbers_of_parts_set_aside_are_not_used_again(tmp_path):
     for name in ("part-00000.parquet", "part-00002.broken", "part-00007.parquet.tmp", "lists.parquet", "lock"):
         (tmp_path / name).touch()

@@ -16,6 +16,7 @@ from labeling.reading import LabelReader
 from labeling.verify import repair_labels, verify_labels
 from tests.labeling.whole_folder import read_labels
 
+UNFINISHED = "marked unfinished: run the label job again, it makes what is absent and no more"
 WITHOUT_TIMES = ["query_id", "doc_id", "score", "rank", "group", "list_key"]
 
 
@@ -187,15 +188,28 @@ def test_a_table_of_lists_that_is_gone_is_a_problem(folder):
     assert [(problem.place, problem.message) for problem in verify_labels(folder).problems] == [
         ("lists.parquet", "there is no such file; run the label job again")
     ]
-    assert repair_labels(folder)[1] == []
+    assert repair_labels(folder)[1] == [UNFINISHED]
     assert verify_labels(folder).problems == []
+
+
+def miscount(folder):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"lists": 4', '"lists": 5'))
+
+
+@pytest.mark.parametrize("harm", [lambda folder: part_paths(folder)[1].unlink(), miscount], ids=["part lost", "count"])
+def test_a_folder_is_said_to_be_unfinished_where_nothing_is_set_aside(folder, harm):
+    harm(folder)
+    assert repair_labels(folder)[1] == [UNFINISHED]
+    assert not json.loads((folder / "manifest.json").read_text())["complete"]
+    assert list(folder.glob("*.broken")) == []
 
 
 def test_nothing_is_deleted_by_a_repair(folder):
     edit_a_rank(*part_paths(folder))
     edited = part_paths(folder)[1].read_bytes()
     _, done = repair_labels(folder)
-    assert done == ["part-00001.parquet set aside as part-00001.broken; 1 good lists of it kept"]
+    assert done == ["part-00001.parquet set aside as part-00001.broken; 1 good lists of it kept", UNFINISHED]
     assert (folder / "part-00001.broken").read_bytes() == edited
     assert verify_labels(folder).notes[-1] == "set aside earlier and not read: part-00001.broken"
 

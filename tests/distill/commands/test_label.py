@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import pytest
 
@@ -6,13 +7,15 @@ from distill import steps
 from distill.collections.beir import read_beir
 from distill.collections.trec import read_run, write_run
 from distill.commands import label
+from distill.errors import ModelError
 from distill.first_stage import BM25Settings, bm25_run
 from distill.models import ModelReference, causal_model_without_weights
 from distill.recipe.settings import JudgeSection, MixSection, TeacherSection
 from distill.stages.candidates import top
 from distill.stages.judge_sources import ModelSource, TeacherSource
+from distill.stages.label_engines import EngineSettings
 from distill.stages.teacher import METHODS, fit_teacher
-from labeling.parts import COLUMNS
+from labeling.parts import COLUMNS, part_paths
 from tests.labeling.whole_folder import read_labels
 
 TIMELESS = [name for name in COLUMNS.names if name not in ("seconds", "created")]
@@ -81,6 +84,35 @@ def test_a_model_that_needs_no_fit_describes_itself_without_its_weights(causal_f
     assert source.orders == (orders or 1)
 
 
+@pytest.mark.parametrize("kind", ["cross_encoder", "bi_encoder"])
+@pytest.mark.parametrize("with_reasons", [False, True])
+def test_a_model_that_scores_pairs_is_described_where_its_weights_are_not(
+    encoder_folder, causal_folder, tmp_path, kind, with_reasons
+):
+    bare = shutil.copytree(encoder_folder, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    source = ModelSource(kind, str(bare), JudgeSection(reasons=str(causal_folder) if with_reasons else None), 50)
+    described = source.describe()
+    assert (described["teacher"], described["model"]["reference"]) == ({"method": kind}, str(bare))
+    assert ("reasons" in described) == with_reasons
+    with pytest.raises(ModelError):
+        source.open()
+
+
+def test_a_bi_encoder_with_reasons_is_described_as_it_is(encoder_folder, causal_folder):
+    source = ModelSource("bi_encoder", str(encoder_folder), JudgeSection(reasons=str(causal_folder)), 50)
+    assert source.describe() == source.open().describe()
+
+
+@pytest.mark.parametrize(("options", "said"), [((), {}), (("--batch-lists", 1), {"batch_lists": 1})])
+def test_one_list_at_a_time_can_be_said_over_a_recipe(distill, tmp_path, monkeypatch, options, said):
+    told = []
+    monkeypatch.setattr(label, "_label_recipe", lambda name, changes, out, said, dry_run: told.append(said))
+    assert distill("label", "quickstart", "--out", tmp_path / "run", *options)[0] == 0
+    assert told == [said]
+    eight = EngineSettings(batch_lists=8)
+    assert label._engine(eight, said).batch_lists == said.get("batch_lists", 8)
+
+
 def test_a_model_without_weights_takes_no_memory(causal_folder):
     import torch
 
@@ -133,6 +165,55 @@ def test_a_dry_run_of_a_finished_folder_needs_no_sample(distill, flags, tmp_path
     assert "one list takes" not in out
 
 
+def test_a_dry_run_is_refused_where_the_job_would_be(distill, flags, tmp_path):
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "thesis.tex").touch()
+    said = []
+    for options in ((), ("--dry-run",)):
+        code, _, err = distill("label", *flags, "--out", other, *options)
+        assert code == 2
+        said.append(err)
+    assert (
+        said[0] == said[1] == f"error: {other}: holds thesis.tex but no manifest.json; give an empty folder or a "
+        "label folder\n"
+    )
+
+
+def test_a_dry_run_counts_what_the_job_would_make_again(distill, flags, tmp_path, caplog):
+    distill("label", *flags, "--out", tmp_path / "labels", "--part-lists", 4)
+    part = part_paths(tmp_path / "labels")[1]
+    part.write_bytes(part.read_bytes()[:-9])
+    code, out, _ = distill("label", *flags, "--out", tmp_path / "labels", "--dry-run")
+    assert code == 0
+    assert re.search(r"lists to label\W+4\b", out)
+    assert "the job would set it aside and label its lists again" in caplog.text
+    assert part.exists()
+    _, out, _ = distill("label", *flags, "--out", tmp_path / "labels")
+    assert "20 lists (16 stood already)" in out
+
+
+def test_a_dry_run_for_a_cluster_is_timed_by_one_judge(distill, flags, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.models.cuda_devices", lambda: ["0", "1", "2", "3"])
+    dry_run = ("label", *flags, "--out", tmp_path / "labels", "--dry-run")
+    assert "by 4 workers" in distill(*dry_run)[1]
+    cluster = distill(*dry_run, "--engine", "ray")[1]
+    assert "workers, if" not in cluster and "the time is that of one judge" in cluster
+    told = distill(*dry_run, "--engine", "ray", "--workers", 3)[1]
+    assert "by 3 workers" in told and "the time is that of one judge" not in told
+
+
+@pytest.mark.parametrize("name", ["lab[v2]", "lab[/v2]"])
+def test_a_folder_may_be_named_like_markup(distill, flags, tmp_path, name):
+    folder = tmp_path / name
+    code, out, err = distill("label", *flags, "--out", folder, "--dry-run")
+    assert (code, err) == (0, "")
+    assert f"{name}: a dry run" in "".join(out.split("\n"))
+    code, out, err = distill("label", *flags, "--out", folder)
+    assert (code, err) == (0, "")
+    assert f"{folder}: 20 lists" in out
+
+
 def test_a_recipe_is_carried_out_as_far_as_its_labels(distill, recipe_file, tmp_path):
     code, out, err = distill("label", recipe_file, "--out", tmp_path / "run", "--dry-run")
     assert code == 2
@@ -178,6 +259,7 @@ def test_flags_that_do_not_fit_are_refused(distill, tmp_path, arguments, message
         (("--generate", "no/model"), ("--first-order", 1), "--teacher alone"),
         (("--cross-encoder", "no/model"), ("--max-document-words", 40), "--generate alone"),
         (("--bi-encoder", "no/model"), ("--orders", 2), "--teacher and --generate alone"),
+        (("--judgments", "train"), ("--reason-documents", 5), "--reasons alone"),
     ],
 )
 def test_what_a_judge_would_ignore_is_refused(distill, flags, tmp_path, judge, option, judges):

@@ -200,9 +200,12 @@ def test_verify_ends_with_one_where_something_is_wrong(distill, labels, make_lab
     code, out, _ = distill("labels", "verify", labels, "--repair")
     assert code == 1
     assert "note: part-00001.parquet set aside as part-00001.broken" in out
-    assert "run the label job again" in out
+    assert "note: marked unfinished: run the label job again" in out
     make_labels()
     assert distill("labels", "verify", labels)[0] == 0
+    part_paths(labels)[0].unlink()
+    _, out, _ = distill("labels", "verify", labels, "--repair")
+    assert "note: marked unfinished: run the label job again" in out
 
 
 def test_verify_names_texts_that_have_changed(distill, labels, collection, tmp_path):

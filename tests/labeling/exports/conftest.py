@@ -64,7 +64,7 @@ class TableTexts:
         self._changed = changed
 
     def query(self, query_id: str) -> str:
-        return QUERIES[query_id]
+        return self._changed.get(query_id, QUERIES[query_id])
 
     def passage(self, doc_id: str) -> tuple[str, str, str]:
         return self._changed.get(doc_id, judged_text(doc_id)), *PASSAGES[doc_id]

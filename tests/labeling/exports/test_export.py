@@ -164,6 +164,20 @@ def test_a_text_that_has_changed_is_named_and_nothing_is_written(folder, make_te
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("form", [name for name, made in FORMATS.items() if made.texts != "none"])
+def test_a_query_that_has_changed_is_named_whichever_texts_a_format_holds(folder, make_texts, tmp_path, form):
+    out = tmp_path / f"out{FORMATS[form].suffixes[0]}"
+    with pytest.raises(LabelingError, match=r"query 'q2': the query has another text than when it was judged"):
+        export_labels(folder, form, out, make_texts(q2="w22 and more"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_of_ratings_does_not_mind_documents_that_have_changed(folder, texts, make_texts, tmp_path):
+    for name, given in (("as_judged.csv", texts), ("changed.csv", make_texts(d3="w6 and more"))):
+        export_labels(folder, "judgments", tmp_path / name, given)
+    assert (tmp_path / "changed.csv").read_text() == (tmp_path / "as_judged.csv").read_text()
+
+
 HOSTILE = {
     "nul": "a\0b",
     "controls": "\x1b[31mred\x07\x08",

@@ -170,8 +170,25 @@ def test_parquet_may_hold_any_kind_of_text_and_number(read, tmp_path, counts, te
 
 
 @pytest.mark.parametrize(
+    ("clicks", "summed"),
+    [
+        (pa.array(["", "3"]).dictionary_encode(), 3),
+        (pa.array([" ", None]).dictionary_encode(), 0),
+        (pa.array([None, 3], pa.int64()).dictionary_encode(), 3),
+        (pa.nulls(2), 0),
+        (pa.nulls(2, pa.string()), 0),
+    ],
+    ids=range(5),
+)
+def test_an_empty_cell_of_parquet_is_no_click_however_it_is_stored(read, tmp_path, clicks, summed):
+    pq.write_table(pa.table({"q": ["a", "a"], "n": [1, 1], "c": clicks}), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet")[0] == {"a": ["a", 2, summed]}
+
+
+@pytest.mark.parametrize(
     ("columns", "said"),
     [
+        ({"q": ["a", "b"], "n": pa.nulls(2)}, "a.parquet, row 1: n None; whole numbers from 1"),
         ({"q": [1, 2], "n": [1, 1]}, "a.parquet, row 1: column 'q' holds int64; text is accepted"),
         ({"q": ["a", "b"], "n": [[1], [1]]}, "a.parquet, row 1: column 'n' holds list<"),
         ({"q": ["a", "b"], "n": [1, 2.5]}, "a.parquet, row 2: n 2.5; whole"),
@@ -183,7 +200,7 @@ def test_parquet_may_hold_any_kind_of_text_and_number(read, tmp_path, counts, te
         ),
         ({"q": ["a", "b"], "m": [1, 1]}, "a.parquet: no column 'n'; there are 'q', 'm'"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_parquet_that_holds_something_else_is_named(read, tmp_path, columns, said):
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
