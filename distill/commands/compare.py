@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from distill.commands.terminal import table_console
+from distill.commands.terminal import table_console, visible
+from labeling.texts import well_formed
 
 if TYPE_CHECKING:
     from distill.collections.collection import Qrels, Run
@@ -92,7 +93,7 @@ def compare(
             f"{system} cannot be compared with itself; choose --system and --reference among {', '.join(names)}"
         )
     request = ComparisonRequest(
-        title=title or f"{system} against {reference}",
+        title=well_formed(title or f"{system} against {reference}"),
         runs=read,
         qrels=judged,
         judgments=judgments,
@@ -139,7 +140,7 @@ def _side_by_side(references: list[str], collection: Path | None, out: Path, ove
         f"{means.depth} in common",
         highlight=False, soft_wrap=True, markup=False,
     )  # fmt: skip
-    console.print(f"{out}: report.html, per_query.csv", highlight=False, soft_wrap=True)
+    console.print(f"{visible(str(out))}: report.html, per_query.csv", highlight=False, soft_wrap=True, markup=False)
 
 
 def _runs(references: list[str]) -> dict[str, Run]:
@@ -153,6 +154,8 @@ def _runs(references: list[str]) -> dict[str, Run]:
         # a path without a name may hold a =, too
         if not given or Path(text).exists():
             name, path = Path(text).stem, text
+        # the report is UTF-8, which a file's name need not be
+        name = well_formed(name)
         if not name or name in read:
             raise DataError(f"{text}: two runs cannot both be called {name!r}; give one another NAME=PATH")
         read[name] = read_run(Path(path))
@@ -173,11 +176,12 @@ def _judgments(qrels: Path | None, labels: Path | None, teacher: Path | None) ->
         judged = read_qrels(qrels)
         if len(judged) < LEAST_QUERIES:
             raise DataError(f"{qrels}: {len(judged)} judged queries; a comparison needs at least {LEAST_QUERIES}")
-        return judged, str(qrels), given
+        return judged, well_formed(str(qrels)), given
     if labels is None or qrels is not None:
         raise typer.BadParameter("give --qrels with judgments, or --labels with a teacher's labels in their place")
     judged, ranked = labels_as_judgments(labels)
-    return judged, f"{labels}: the teacher's first {LABELS_RELEVANT} documents of each query", given or ranked
+    of_labels = f"{labels}: the teacher's first {LABELS_RELEVANT} documents of each query"
+    return judged, well_formed(of_labels), given or ranked
 
 
 def _refuse_strangers(read: dict[str, Run], judged: Qrels, place: Path | None) -> None:
@@ -237,9 +241,10 @@ def _milliseconds(path: Path, names: list[str]) -> dict[str, float]:
 def _named(option: str, name: str | None, names: list[str], default: str) -> str:
     from distill.collections.collection import DataError
 
-    if name is not None and name not in names:
+    found = None if name is None else well_formed(name)
+    if found is not None and found not in names:
         raise DataError(f"{option} {name!r}: no run is called so; accepted are {', '.join(names)}")
-    return name or default
+    return found or default
 
 
 def _show(dossier: Dossier, out: Path) -> None:
@@ -273,7 +278,8 @@ def _show(dossier: Dossier, out: Path) -> None:
                 markup=False,
             )
     console.print(dossier.verdict, style="bold", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"{out}: report.html, comparison.json, contrasts.csv, per_query.csv", highlight=False, soft_wrap=True)
+    written = f"{visible(str(out))}: report.html, comparison.json, contrasts.csv, per_query.csv"
+    console.print(written, highlight=False, soft_wrap=True, markup=False)
 
 
 def _short(figure: float, sign: str = "") -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from distill.collections.beir import read_beir, write_beir
 from distill.collections.collection import DataError
@@ -17,6 +18,7 @@ from distill.collections.msmarco import read_msmarco
 from distill.collections.summary import Summary, summarize
 from distill.collections.trec import read_qrels, read_run, write_qrels, write_run
 from distill.commands.tail import tail
+from distill.commands.terminal import visible
 
 app = typer.Typer(no_args_is_help=True, help="Make, look at and convert collections, judgments and runs.")
 app.command()(tail)
@@ -90,7 +92,7 @@ def convert(
         raise DataError(f"{source}: not a folder; MS MARCO's collection.tsv needs --queries beside it")
     else:
         write_beir(read_msmarco(source, queries, _by_split(qrels or [])), out)
-    console.print(f"wrote {out}", soft_wrap=True, highlight=False)
+    console.print(f"wrote {visible(str(out))}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _by_split(qrels: list[str]) -> dict[str, Path]:
@@ -107,7 +109,7 @@ def _by_split(qrels: list[str]) -> dict[str, Path]:
 
 
 def _summary_table(title: str, summary: Summary) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=Text(visible(title), "table.title"), title_justify="left", show_header=False)
     table.add_row("documents", f"{summary.documents:,}, of them empty {summary.empty_documents:,}")
     table.add_row("words in a document", f"{summary.median_document_words:g} (median)")
     table.add_row("queries", f"{summary.queries:,}")

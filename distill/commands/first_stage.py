@@ -12,6 +12,7 @@ from distill.collections.beir import read_beir
 from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
 from distill.collections.trec import write_run
+from distill.commands.terminal import visible
 
 console = Console()
 
@@ -52,4 +53,5 @@ def first_stage(
     query_ids = list(read.queries if split is None else read.split(split))
     run = bm25_run(read, query_ids, depth, settings)
     write_run(run, out, tag="bm25")
-    console.print(f"wrote {out}: {len(run):,} of {len(query_ids):,} queries, depth {depth}", soft_wrap=True)
+    counts = f"{len(run):,} of {len(query_ids):,} queries, depth {depth}"
+    console.print(f"wrote {visible(str(out))}: {counts}", soft_wrap=True, highlight=False, markup=False)

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from distill.collections.collection import DataError
 from distill.commands.terminal import refuse
+from distill.errors import ModelError
 
 if TYPE_CHECKING:
     from distill.serving.answering import Answers
@@ -97,6 +98,18 @@ class _Model:
 
         return open_ranker(self.reference, self.device, self.threads)
 
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Put the model's name before what is wrong with its scores.
+
+        Raises:
+            ModelError: one was raised within.
+        """
+        try:
+            yield
+        except ModelError as error:
+            raise ModelError(f"model {self.reference.model!r}: {error}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class _Files:
@@ -116,7 +129,7 @@ def _rank_run(model: _Model, files: _Files, candidates: int, limits: Limits, top
     check_run(ranked, loaded, str(files.run))
     ranker = model.open()
     console = Console()
-    with progress_bar(console, "ranking", "queries") as advance:
+    with model.named(), progress_bar(console, "ranking", "queries") as advance:
         scores, totals = rank_run(ranker, loaded, top(ranked, ranked, candidates), limits, top_n, advance)
     write_run(scores, files.out, tag=_tag(model.reference.model))
     console.print(escape(f"{files.out}: {len(scores)} queries re-ranked"), highlight=False, soft_wrap=True)
@@ -140,7 +153,8 @@ def _answer_lines(model: _Model, input_file: Path | None, answers: Answers) -> N
     with _lines(input_file) as lines:
         ranker = model.open()
         begun = time.perf_counter()
-        totals = answer_lines(ranker, lines, write, answers, str(input_file or "standard input"), tell)
+        with model.named():
+            totals = answer_lines(ranker, lines, write, answers, str(input_file or "standard input"), tell)
         seconds = time.perf_counter() - begun
     tell(f"{totals.queries} queries in {seconds:.1f} s, {type(ranker).__name__}")
     for note in _notes(totals):

@@ -14,6 +14,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="folder for the pages; default: RUN_FOLDER/report")] = None,
 ) -> None:
     """Tell a run from its data to its exported models, with a comparison of each student with the first stage."""
+    from distill.commands.terminal import visible
     from distill.report.run_page import refuse_other_pages, write_run_pages
     from distill.stages.finished_run import open_finished
     from distill.stages.run_story import tell
@@ -29,4 +30,5 @@ def report(
     if story.comparison is not None:
         console.print(story.comparison.verdict, highlight=False, soft_wrap=True, markup=False)
     names = ", ".join(page.name for page in pages[1:])
-    console.print(f"{pages[0]}" + (f", and beside it {names}" if names else ""), highlight=False, soft_wrap=True)
+    beside = f", and beside it {names}" if names else ""
+    console.print(visible(f"{pages[0]}{beside}"), highlight=False, soft_wrap=True, markup=False)

@@ -23,6 +23,7 @@ def run(
     from distill.chain import COMPARISON
     from distill.checking.report import checked_recipe
     from distill.commands.tables import metrics_table
+    from distill.commands.terminal import visible
     from distill.pipeline import run_recipe
     from distill.report.comparison_files import PAGE
     from distill.steps import read_metrics
@@ -33,7 +34,7 @@ def run(
     console.print()
     console.print(metrics_table(metrics))
     if (out / COMPARISON / PAGE).is_file():
-        console.print(f"{out / COMPARISON / PAGE}", highlight=False, soft_wrap=True)
+        console.print(visible(str(out / COMPARISON / PAGE)), highlight=False, soft_wrap=True, markup=False)
     for name in carried_out.recipe.students():
         for exported in sorted((out / "export" / name).glob("model")):
-            console.print(f"ready to deploy: {exported}", highlight=False, soft_wrap=True)
+            console.print(visible(f"ready to deploy: {exported}"), highlight=False, soft_wrap=True, markup=False)

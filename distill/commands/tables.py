@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
+from distill.commands.terminal import visible
 from distill.progress import duration
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def _title(metrics: Mapping[str, Any]) -> str:
 def label_plan_table(plan: LabelPlan, folder: Path) -> Table:
     """What a label job would do, one row a fact."""
     standing, cost = plan.standing, plan.cost
-    table = Table(title=f"{folder}: a dry run, nothing was written", title_justify="left", show_header=False)
+    title = Text(visible(f"{folder}: a dry run, nothing was written"), "table.title")
+    table = Table(title=title, title_justify="left", show_header=False)
     table.add_row("queries, each a list", f"{standing.lists:,} with {standing.documents:,} documents")
     table.add_row("stand in the folder", f"{standing.finished:,}, and {standing.failed:,} that failed")
     change = ", ".join(standing.teacher_change)

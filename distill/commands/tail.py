@@ -13,7 +13,7 @@ from rich.table import Table
 
 from distill.collections.collection import DataError
 from distill.collections.files import refuse_existing
-from distill.commands.terminal import table_console
+from distill.commands.terminal import table_console, visible
 
 if TYPE_CHECKING:
     from labeling.tail.report import TailReport
@@ -79,9 +79,9 @@ def tail(
         read, report = write_tail_queries(log, columns, settings, beside, memory, examples, notes.step, notes.lines)
     table_console(120).print(_table(report))
     console.print(
-        f"{out}: {report.chosen:,} of {read.queries:,} queries, in {read.spellings:,} spellings on "
+        f"{visible(str(out))}: {report.chosen:,} of {read.queries:,} queries, in {read.spellings:,} spellings on "
         f"{read.lines:,} lines ({read.empty:,} of them empty)",
-        highlight=False, soft_wrap=True,
+        highlight=False, soft_wrap=True, markup=False,
     )  # fmt: skip
     if examples:
         for cut in report.cuts:

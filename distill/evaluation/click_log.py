@@ -186,12 +186,15 @@ def _summed(table: pa.Table) -> pa.Table:
 
 def _as_number(column: pa.Array) -> pa.Array:
     """True and false as 1 and 0, in a column of their type or of text."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     if pa.types.is_boolean(column.type):
         return column.cast(pa.int64())
-    if not pa.types.is_string(column.type):
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column
     word = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-    return pc.if_else(pc.equal(word, "true"), "1", pc.if_else(pc.equal(word, "false"), "0", column))
+    one, zero = pa.scalar("1", column.type), pa.scalar("0", column.type)
+    return pc.if_else(pc.equal(word, "true"), one, pc.if_else(pc.equal(word, "false"), zero, column))
 
 
 def _ids(batch: LogBatch, column: pa.Array, name: str) -> pa.Array:

@@ -152,7 +152,7 @@ def read_latency(path: Path) -> LatencyReport:
         report = LatencyReport(figures, memory, content["machine"])
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError):
         raise DataError(f"{path}: not a file of latencies; what `distill latency --json` writes is accepted") from None
     if not figures:
         raise DataError(f"{path}: figures is empty; the times of one model at least are accepted")

@@ -97,12 +97,16 @@ def check_measures(measures: Sequence[str]) -> None:
     """See that runs can be measured by all of these and compared by the first.
 
     Raises:
-        DataError: a measure is unknown or named twice, or the first is no mean over queries.
+        DataError: a measure is unknown or named twice, be it in two spellings, or the first is no mean over queries.
     """
-    for place, measure in enumerate(measures):
-        _meaning(measure)
-        if measure in measures[:place]:
-            raise DataError(f"measure {measure!r} is named twice")
+    named: dict[tuple[str, int | None], str] = {}
+    for measure in measures:
+        meaning = _meaning(measure)
+        if meaning in named:
+            before = named[meaning]
+            again = "" if before == measure else f", first as {before!r}"
+            raise DataError(f"measure {measure!r} is named twice{again}")
+        named[meaning] = measure
     if not is_mean(measures[0]):
         raise DataError(f"measure {measures[0]!r} decides, as the first, and is no mean over queries; nDCG@10 is one")
 

@@ -57,10 +57,9 @@ def _problem_type(folder: ModelFolder) -> Problem | None:
 
 
 def _activation(folder: ModelFolder) -> Problem | None:
-    entry = folder.config.get("sentence_transformers")
-    if not isinstance(entry, dict) or entry.get("activation_fn") not in ACTIVATIONS:
-        return Problem(f"sentence_transformers: {shown(entry)}")
-    return None
+    if folder.told_activation in ACTIVATIONS:
+        return None
+    return Problem(f"sentence_transformers: {shown(folder.config.get('sentence_transformers'))}")
 
 
 def _old_activation(folder: ModelFolder) -> Problem | None:

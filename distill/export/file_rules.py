@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 
 from distill.errors import ModelError, first_line
 from distill.export.model_folder import ACTIVATIONS, CARD, GRAPH, TOKENIZER, WEIGHTS, WEIGHTS_INDEX, ModelFolder
@@ -29,9 +28,13 @@ def _quantised(folder: ModelFolder) -> bool:
 def _weights(folder: ModelFolder) -> Problem | None:
     if folder.has_weights and _quantised(folder):
         return Problem(f"{WEIGHTS} beside an int8 graph: a folder has one answer")
-    if folder.has_weights or _quantised(folder):
-        return None
-    return Problem(f"no {WEIGHTS}")
+    if not folder.has_weights:
+        return None if _quantised(folder) else Problem(f"no {WEIGHTS}")
+    try:
+        missing = [name for name in folder.weight_files if not (folder.path / name).is_file()]
+    except ModelError as error:
+        return Problem(str(error))
+    return Problem(f"no {missing[0]}, which {WEIGHTS_INDEX} names") if missing else None
 
 
 def _pickles(folder: ModelFolder) -> Problem | None:
@@ -49,8 +52,8 @@ def _weight_names(folder: ModelFolder) -> Problem | None:
     heads = {name: shape for name, shape in shapes.items() if name.partition(".")[0] in ("classifier", "score")}
     if folder.decoder and list(heads) != ["score.weight"]:
         return Problem(f"head: {shown(sorted(heads)) if heads else 'none'}")
-    last = [shape for name, shape in heads.items() if name.endswith("weight")]
-    return None if any(shape[0] == 1 for shape in last) else Problem(f"no head of one output: {shown(sorted(heads))}")
+    outputs = [shape[:1] for name, shape in heads.items() if name.endswith("weight")]
+    return None if [1] in outputs else Problem(f"no head of one output: {shown(sorted(heads))}")
 
 
 def _adapter(folder: ModelFolder) -> Problem | None:
@@ -99,12 +102,12 @@ def _modules(folder: ModelFolder) -> Problem | None:
         modules = json.loads((folder.path / "modules.json").read_text(encoding="utf-8"))
         if len(modules) != 1:
             return Problem(f"{len(modules)} modules in modules.json")
-        told = json.loads((folder.path / "sentence_bert_config.json").read_text(encoding="utf-8"))
+        length_told = "max_seq_length" in json.loads(
+            (folder.path / "sentence_bert_config.json").read_text(encoding="utf-8")
+        )
     except (OSError, ValueError, TypeError) as error:
         return Problem(f"modules.json, but {type(error).__name__} on reading it or sentence_bert_config.json")
-    if "max_seq_length" in told:
-        return None
-    return Problem("modules.json, but no max_seq_length in sentence_bert_config.json")
+    return None if length_told else Problem("modules.json, but no max_seq_length in sentence_bert_config.json")
 
 
 def _card(folder: ModelFolder) -> Problem | None:
@@ -131,8 +134,7 @@ def _facts(folder: ModelFolder) -> Problem | None:
         return Problem(f"export.json: target {shown(told['target'])}")
     if told["target"] == "hf" and folder.has_graph:
         return Problem(f"export.json: target hf, but {GRAPH} is there")
-    entry = folder.config.get("sentence_transformers")
-    named = entry.get("activation_fn") if isinstance(entry, dict) else None
+    named = folder.told_activation
     if named in ACTIVATIONS and told["activation"] != named:
         return Problem(f"export.json: activation {shown(told['activation'])}, config.json: {shown(named)}")
     if folder.max_tokens is not None and told["max_tokens"] != folder.max_tokens:
@@ -147,21 +149,13 @@ def _shapes(folder: ModelFolder) -> dict[str, list[int]]:
     from safetensors import SafetensorError, safe_open
 
     found: dict[str, list[int]] = {}
-    for path in _weight_files(folder):
-        try:
-            with safe_open(path, "np") as tensors:
-                found |= {name: list(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError):
-            return {}
+    try:
+        for name in folder.weight_files:
+            with safe_open(folder.path / name, "np") as tensors:
+                found |= {key: list(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ModelError):
+        return {}  # the rule for weights, or a loader, says why
     return found
-
-
-def _weight_files(folder: ModelFolder) -> Iterable[str]:
-    index = folder.path / WEIGHTS_INDEX
-    if not index.is_file():
-        return [str(folder.path / WEIGHTS)] if (folder.path / WEIGHTS).is_file() else []
-    names = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
-    return [str(folder.path / name) for name in dict.fromkeys(names)]
 
 
 FILE_RULES: tuple[Rule, ...] = (

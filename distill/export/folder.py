@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -88,8 +89,8 @@ def export_model(source: Source, request: ExportRequest, on_progress: Advance | 
 
     Raises:
         GateError: the int8 graph changes rankings too much; nothing is written.
-        ModelError: ``out`` exists, the model cannot be had in this form, or a loader does not score as the model does;
-            nothing is written.
+        ModelError: ``out`` exists, the model cannot be had in this form, its scores are not finite, or a loader does
+            not score as the model does; nothing is written.
     """
     refuse_at_once(request)
     started = time.perf_counter()
@@ -152,7 +153,13 @@ def _model_scores(source: Source, pairs: Sequence[Pair]) -> list[float]:
     from students.scoring import Reranker
 
     reranker = Reranker(source.model, source.tokenizer, in_passages=False)
-    return [scores[0] for scores in reranker.score_many([(query, [document]) for query, document in pairs])]
+    scores = [scores[0] for scores in reranker.score_many([(query, [document]) for query, document in pairs])]
+    wrong = [score for score in scores if not math.isfinite(score)]
+    if wrong:
+        raise ModelError(
+            f"{source.name}: {len(wrong)} of {len(scores)} pairs have a score that is not finite: {wrong[0]}"
+        )
+    return scores
 
 
 def _write_graphs(

@@ -70,11 +70,17 @@ class ModelFolder:
     @property
     def activation(self) -> str:
         """What sentence-transformers makes of the logit: the entry of versions 4 and later, else an older one's."""
+        named = self.told_activation or self.config.get("sbert_ce_default_activation_function")
+        named = named or self._json("config_sentence_transformers.json").get("activation_fn") or SIGMOID
+        return _OTHER_NAMES.get(str(named), str(named))
+
+    @property
+    def told_activation(self) -> str | None:
+        """The name in the entry of sentence-transformers 4 and later; None where there is no such entry."""
         entry = self.config.get("sentence_transformers")
         named = entry.get("activation_fn") if isinstance(entry, dict) else None
-        named = named or self.config.get("sbert_ce_default_activation_function")
-        named = named or self._json("config_sentence_transformers.json").get("activation_fn") or SIGMOID
-        return _OTHER_NAMES.get(named, str(named))
+        # whatever stands there: a list, say, is a name that nobody knows
+        return None if named is None else str(named)
 
     @property
     def max_tokens(self) -> int | None:
@@ -105,6 +111,20 @@ class ModelFolder:
     def has_weights(self) -> bool:
         """Whether torch could load it."""
         return any((self.path / name).is_file() for name in (WEIGHTS, WEIGHTS_INDEX))
+
+    @property
+    def weight_files(self) -> list[str]:
+        """Names of the files that hold the tensors; none where there are no weights.
+
+        Raises:
+            ModelError: the index over several files is broken.
+        """
+        if not (self.path / WEIGHTS_INDEX).is_file():
+            return [WEIGHTS] if (self.path / WEIGHTS).is_file() else []
+        names = self._json(WEIGHTS_INDEX).get("weight_map")
+        if not (isinstance(names, dict) and names and all(isinstance(name, str) for name in names.values())):
+            raise ModelError(f"{self.path / WEIGHTS_INDEX}: weight_map is not the name of a file for each tensor")
+        return list(dict.fromkeys(names.values()))
 
     @property
     def has_graph(self) -> bool:
@@ -169,7 +189,7 @@ def _document_type(processor: dict[str, Any]) -> int:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: a JSON object is expected; got {type(content).__name__}")

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from distill.collections.collection import Collection, DataError, Qrels, Run
 from distill.collections.files import numbered_lines
 
 Pair = tuple[str, str]
+_Thing = TypeVar("_Thing")
 
 BUILT_IN: tuple[Pair, ...] = (
     ("how to descale a kettle",
@@ -129,8 +131,9 @@ def read_pairs(path: Path) -> RealLists:
     for number, line in numbered_lines(path):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError.at(path, number, f"not JSON: {error.msg}") from None
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep, or too long a number"
+            raise DataError.at(path, number, f"not JSON: {reason}") from None
         texts = [row.get(key) if isinstance(row, dict) else None for key in ("query", "document")]
         if not all(isinstance(text, str) for text in texts):
             raise DataError.at(path, number, 'a pair is {"query": TEXT, "document": TEXT}')
@@ -142,15 +145,14 @@ def read_pairs(path: Path) -> RealLists:
 
 
 def spread_pairs(lists: Sequence[tuple[str, Sequence[str]]], count: int) -> list[Pair]:
-    """``count`` pairs spread over the (query, documents) lists, so that they differ in more than the document."""
-    pairs = [(query, document) for query, documents in lists for document in documents]
-    return pairs[:: max(1, len(pairs) // count)][:count]
+    """At most ``count`` pairs, spread over the (query, documents) lists: they differ in more than the document."""
+    return _evenly([(query, document) for query, documents in lists for document in documents], count)
 
 
-def _evenly(query_ids: Sequence[str], most: int) -> list[str]:
+def _evenly(things: Sequence[_Thing], most: int) -> list[_Thing]:
     """At most so many, the first among them."""
-    count = max(0, min(most, len(query_ids)))
-    return [query_ids[number * len(query_ids) // count] for number in range(count)]
+    count = max(0, min(most, len(things)))
+    return [things[number * len(things) // count] for number in range(count)]
 
 
 def _writable(text: str) -> str:

@@ -61,10 +61,13 @@ def read_parity(path: Path) -> tuple[list[Pair], list[float]]:
         rows = json.loads(path.read_text(encoding="utf-8"))
         pairs = [(str(row["query"]), str(row["document"])) for row in rows]
         scores = [float(row["score"]) for row in rows]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: not a list of query, document and score: {error!r}") from None
-    if not pairs or not all(map(math.isfinite, scores)):
-        raise ModelError(f"{path}: {len(pairs)} pairs; one or more with finite scores are needed")
+    if not pairs:
+        raise ModelError(f"{path}: no pairs; one or more are needed")
+    wrong = [score for score in scores if not math.isfinite(score)]
+    if wrong:
+        raise ModelError(f"{path}: {len(wrong)} of {len(scores)} scores are not finite, as {wrong[0]}")
     return pairs, scores
 
 

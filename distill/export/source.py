@@ -12,6 +12,8 @@ from distill.export.model_folder import (
     ACTIVATIONS,
     IDENTITY,
     SIGMOID,
+    WEIGHTS,
+    WEIGHTS_INDEX,
     ModelFolder,
     positions,
     read_model_folder,
@@ -131,6 +133,14 @@ def refuse_unservable(folder: ModelFolder) -> None:
                 "model.safetensors where you trust them (transformers: save_pretrained) and export that"
             )
         raise ModelError(f"{path}: no weights here (model.safetensors)")
+    if not (path / WEIGHTS).is_file():
+        _refuse_missing_files(folder)
+
+
+def _refuse_missing_files(folder: ModelFolder) -> None:
+    missing = [name for name in folder.weight_files if not (folder.path / name).is_file()]
+    if missing:
+        raise ModelError(f"{folder.path / WEIGHTS_INDEX}: names {missing[0]}, which is not there")
 
 
 def _refuse_modules(folder: ModelFolder) -> None:
@@ -141,7 +151,7 @@ def _refuse_modules(folder: ModelFolder) -> None:
 
     try:
         kinds = [str(module.get("type")) for module in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise ModelError(f"{path}: not a list of modules: {error}") from None
     others = [kind for kind in kinds if kind not in _PLAIN_MODULES]
     if others:

@@ -116,7 +116,7 @@ def rank_documents(
         scores = score_until(ranker, query, texts, begun + limits.seconds, pace, clock)
     wrong = [score for score in scores if not math.isfinite(score)]
     if wrong:
-        raise ModelError(f"scored {len(wrong)} of {len(scores)} documents {wrong[0]}; finite scores are accepted")
+        raise ModelError(f"{len(wrong)} of {len(scores)} documents have a score that is not finite: {wrong[0]}")
     reached = list(range(len(scores)))
     if ids is not None:
         reached.sort(key=lambda place: ids[place], reverse=True)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 import typer
@@ -89,6 +90,26 @@ def test_a_path_may_hold_the_sign_that_ends_a_name(folder):
     run("k=5.run", "better=new.run", "b=k=5.run", "--qrels", "qrels", "--out", "report")
     means = json.loads((folder / "report/comparison.json").read_text())["means"]
     assert list(means) == ["k=5", "better", "b"] and means["k=5"] == means["b"]
+
+
+def test_names_that_are_not_utf_8_are_shown_with_marks_in_their_place(folder):
+    odd = os.fsdecode(b"l\xff")
+    (folder / "new.run").rename(folder / f"{odd}.run")
+    (folder / "qrels").rename(folder / odd)
+    output = run("old.run", f"{odd}.run", "--qrels", odd, "--out", odd + "out", "--system", odd, "--title", odd)
+    found = json.loads((folder / f"{odd}out" / "comparison.json").read_text())
+    assert list(found["means"]) == ["old", "l\ufffd"]
+    assert (found["system"], found["judgments"], found["title"]) == ("l\ufffd", "l\ufffd", "l\ufffd")
+    assert output.splitlines()[-1] == "l\\udcffout: report.html, comparison.json, contrasts.csv, per_query.csv"
+    rows = list(csv.DictReader((folder / f"{odd}out" / "per_query.csv").open(newline="")))
+    assert {row["system"] for row in rows} == {"old", "l\ufffd"}
+    run("old.run", f"{odd}.run", "--out", "sides")
+    rows = list(csv.DictReader((folder / "sides" / "per_query.csv").open(newline="")))
+    assert list(rows[0])[-2:] == ["old", "l\ufffd"]
+    # a name of the user's choice may hold such a byte too, and two of them may then be one
+    (folder / os.fsdecode(b"l\xfe.run")).symlink_to("old.run")
+    with pytest.raises(DataError, match="two runs cannot both be called"):
+        run(f"{odd}=old.run", os.fsdecode(b"l\xfe.run"), "--qrels", odd, "--out", "both")
 
 
 def write_times(path, lengths):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from distill.collections.beir import read_beir
 from distill.collections.trec import ranking, read_run, write_run
@@ -142,6 +146,16 @@ def test_an_exported_folder_is_ranked_without_torch(copied, tmp_path):
 
 
 @pytest.fixture
+def diverged(onnx_folder, tmp_path):
+    """A student whose training ended in NaN."""
+    folder = Path(shutil.copytree(onnx_folder(), tmp_path / "diverged"))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["classifier.bias"][:] = np.nan
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture
 def first_run(beir_folder, tmp_path):
     doc_ids = list(read_beir(beir_folder).documents)
     run = {f"q{n}": {doc_ids[(n + k) % 60]: -float(k) for k in range(8)} for n in range(4)}
@@ -198,6 +212,22 @@ def test_a_folder_without_a_graph_says_how_to_get_one(rank_lines, encoder_folder
     code, _, errors = rank_lines(LINE, copied)
     assert code == 2
     assert "ONNX Runtime cannot open this graph" in errors
+
+
+@pytest.mark.parametrize("arguments", [(), ("--probability", "--skip-bad"), ("--deadline-ms", 600_000)])
+def test_a_model_without_finite_scores_is_named(rank_lines, diverged, arguments):
+    code, answers, errors = rank_lines(LINE, diverged, *arguments)
+    assert (code, answers) == (2, [])
+    assert f"error: model '{diverged}': 5 of 5 documents have a score that is not finite: nan" in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_run_is_not_written_with_scores_that_are_not_finite(distill, diverged, beir_folder, first_run, tmp_path):
+    house = ("--collection", beir_folder, "--run", first_run, "--out", tmp_path / "out.run")
+    code, _, errors = distill("rank", diverged, *house)
+    assert code == 2
+    assert f"error: model '{diverged}': 8 of 8 documents have a score that is not finite: nan" in errors
+    assert not (tmp_path / "out.run").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")

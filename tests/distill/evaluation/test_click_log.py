@@ -79,6 +79,24 @@ def test_whole_numbers_are_ids_in_parquet(tmp_path):
     assert (log.query_ids, log.doc_ids) == (["1", "1"], ["7", "8"])
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()),
+        pa.dictionary(pa.int8(), pa.large_string()),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize(("yes", "no"), [("true", "false"), (" True", "FALSE "), ("1", "0"), ("1", "")])
+def test_true_and_false_are_read_from_every_kind_of_text_in_parquet(tmp_path, kind, yes, no):
+    words = [yes if clicked else no for *_, clicked in ROWS]
+    queries, documents, ranks, _ = zip(*ROWS, strict=True)
+    columns = {"q": queries, "d": documents, "rank": ranks, "c": pa.array(words).cast(kind)}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert pq.read_schema(tmp_path / "a.parquet").field("c").type.equals(kind) or pa.types.is_dictionary(kind)
+    assert entries(read_click_log(tmp_path / "a.parquet", COLUMNS)) == SUMS
+
+
 def test_pages_are_counted_at_the_position_that_has_most(tmp_path):
     # q1 has two results at position 1 and two at position 2, by different documents
     log = read_click_log(write(tmp_path / "a.csv", [*ROWS, ("q1", "e", 2, 0)]), COLUMNS)

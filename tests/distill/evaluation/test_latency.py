@@ -152,9 +152,21 @@ def test_a_figure_is_found_by_model_and_length(report):
         report.figure("fast", 7)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"figures": [{}], "memory": {}, "machine": {}}', '{"figures": 3}']
+# documents and tokens of a figure
+FIGURE = (
+    '{"figures": [{"model": "m", "documents": %s, "seconds": [0.1], "tokens": %s, "filled": 0}], "memory": {}, '
+    '"machine": {}}'
 )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "{}", '{"figures": [{}], "memory": {}, "machine": {}}', '{"figures": 3}', "[" * 50_000,
+        FIGURE % ("Infinity", "1"), FIGURE % ("NaN", "1"), FIGURE % ("10", "1" + "0" * 400),
+    ],
+    ids=lambda content: content[:60],
+)  # fmt: skip
 def test_another_file_is_refused_by_name(content, tmp_path):
     path = tmp_path / "other.json"
     path.write_text(content)

@@ -5,7 +5,14 @@ from math import exp, log, log2
 import pytest
 
 from distill.collections.collection import DataError
-from distill.evaluation.measures import candidate_recall, evaluate, is_mean, mean_measures, with_judged_share
+from distill.evaluation.measures import (
+    candidate_recall,
+    check_measures,
+    evaluate,
+    is_mean,
+    mean_measures,
+    with_judged_share,
+)
 
 QRELS = {"q1": {"a": 1, "b": 2, "z": 1}, "q2": {"a": 1}, "q3": {"b": 0}}
 # q1 is ranked c, b, a; q2 finds nothing; q3 has no relevant document; q9 is not judged.
@@ -132,6 +139,22 @@ def test_candidate_recall_counts_relevant_candidates_at_any_depth():
 def test_an_unknown_measure_is_refused_with_what_is_accepted(measure):
     with pytest.raises(DataError, match=r"accepted are nDCG@k"):
         evaluate(RUN, QRELS, [measure])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("nDCG@10", "ndcg@10"), ("nDCG@10", "ndcg_cut_10"), ("AP", "map"), ("AP@5", "map_cut_5"), ("RR", "recip_rank"),
+        ("RR@10", "rr@10"), ("R@50", "recall_50"), ("judged@5", "Judged@5"),
+        ("iprec_at_recall_0.5", "iprec_at_recall_0.50"),
+    ],
+)  # fmt: skip
+def test_two_spellings_of_one_measure_are_the_same_measure(first, second):
+    rows = evaluate(RUN, QRELS, [first, second])
+    assert [row[first] for row in rows.values()] == [row[second] for row in rows.values()]
+    with pytest.raises(DataError, match=rf"measure '{second}' is named twice, first as '{first}'$"):
+        check_measures(["P@1", first, "P@2", second])
+    check_measures(["P@1", first, "P@2"])
 
 
 def test_without_judgments_there_is_no_figure():

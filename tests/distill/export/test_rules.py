@@ -17,6 +17,8 @@ from distill.export.graph_rules import GRAPH_RULES
 from distill.export.model_folder import SIGMOID, read_model_folder
 from tests.distill.export.conftest import change
 
+INDEX = "model.safetensors.index.json"
+
 
 def failing(folder, state="fail"):
     return {finding.rule for finding in examine(read_model_folder(folder)) if finding.state == state}
@@ -46,6 +48,12 @@ def rename_tensors(old, new):
     return rename
 
 
+def head_without_a_shape(folder):
+    tensors = load_file(folder / "model.safetensors")
+    tensors["classifier.weight"] = tensors["classifier.bias"].reshape(())
+    save_file(tensors, folder / "model.safetensors")
+
+
 def sigmoid(folder):
     change(folder / "config.json", sentence_transformers={"activation_fn": SIGMOID, "version": "4.1.0"})
     change(folder / "export.json", activation=SIGMOID)
@@ -64,6 +72,11 @@ def two_modules(folder):
 def modules_without_length(folder):
     (folder / "modules.json").write_text(json.dumps([{"idx": 0, "type": "Transformer"}]))
     (folder / "sentence_bert_config.json").write_text("{}")
+
+
+def modules_with_a_length_that_is_none(folder):
+    modules_without_length(folder)
+    (folder / "sentence_bert_config.json").write_text("3")
 
 
 def edited_graph(edit):
@@ -126,6 +139,7 @@ BREAKS = [
     ("problem-type", "encoder", "hf", config(problem_type="regression")),
     ("activation", "encoder", "hf", without("sentence_transformers")),
     ("activation", "encoder", "hf", config(sentence_transformers={"activation_fn": "mine.Tanh"})),
+    ("activation", "encoder", "hf", config(sentence_transformers={"activation_fn": ["mine.Tanh"]})),
     (
         "old-activation",
         "encoder",
@@ -139,9 +153,15 @@ BREAKS = [
     ("custom-code", "encoder", "hf", config(auto_map={"AutoModel": "mine.Model"})),
     ("custom-code", "encoder", "hf", write("modeling_mine.py", "print()")),
     ("weights", "encoder", "hf", lambda folder: (folder / "model.safetensors").unlink()),
+    ("weights", "encoder", "hf", write(INDEX, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")),
+    ("weights", "encoder", "hf", write(INDEX, "[]")),
+    ("weights", "encoder", "hf", write(INDEX, '{"weight_map": ["model.safetensors"]}')),
+    ("weights", "encoder", "hf", write(INDEX, '{"weight_map": {"score.weight": ["model.safetensors"]}}')),
+    ("weights", "encoder", "hf", write(INDEX, '{"weight_map": {"score.weight": "model-1-of-2.safetensors"}}')),
     ("no-pickles", "encoder", "hf", write("pytorch_model.bin", "")),
     ("weight-names", "decoder", "hf", rename_tensors("score.weight", "classifier.weight")),
     ("weight-names", "encoder", "hf", rename_tensors("classifier.", "modules_to_save.classifier.")),
+    ("weight-names", "encoder", "hf", head_without_a_shape),
     ("no-adapter", "decoder", "hf", write("adapter_config.json", "{}")),
     ("tokenizer-class", "decoder", "hf", tokenizer_config(tokenizer_class="TokenizersBackend")),
     ("tokenizer-class", "decoder", "hf", tokenizer_config(extra_special_tokens=[])),
@@ -151,6 +171,7 @@ BREAKS = [
     ("chat-template", "decoder", "hf", tokenizer_config(chat_template="{{ messages }}")),
     ("modules", "encoder", "hf", two_modules),
     ("modules", "encoder", "hf", modules_without_length),
+    ("modules", "encoder", "hf", modules_with_a_length_that_is_none),
     ("model-card", "encoder", "hf", write("README.md", "# no head")),
     ("model-card", "encoder", "hf", write("README.md", "---\npipeline_tag: [\n---\n")),
     ("model-card", "encoder", "hf", lambda folder: (folder / "README.md").unlink()),

@@ -91,6 +91,16 @@ def test_shards_become_one_file(tmp_path):
     assert [path.name for path in (tmp_path / "out").glob("*.safetensors*")] == ["model.safetensors"]
 
 
+def test_scores_that_are_not_finite_are_the_model_s_fault(tmp_path):
+    folder = save_encoder(tmp_path / "diverged")
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    torch.nn.init.constant_(model.classifier.bias, torch.nan)
+    model.save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"/diverged: 20 of 20 pairs have a score that is not finite: nan$"):
+        export(folder, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["diverged"]
+
+
 def pickled(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
@@ -108,7 +118,23 @@ def with_dense(folder):
     (folder / "modules.json").write_text(json.dumps(modules))
 
 
+def index(content):
+    def replace(folder):
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors.index.json").write_text(content)
+
+    return replace
+
+
 REFUSED = {
+    "index.json: cannot be read as JSON": index("version https://git-lfs.github.com/spec/v1\n"),
+    "index.json: a JSON object is expected; got list": index("[]"),
+    "index.json: weight_map is not the name of a file for each tensor": index('{"weight_map": []}'),
+    "index.json: names model-1-of-2.safetensors": index('{"weight_map": {"score": "model-1-of-2.safetensors"}}'),
+    "modules.json: not a list of modules": lambda folder: (folder / "modules.json").write_text("3"),
+    r"scores go through \['mine.Tanh'\]": lambda folder: change(
+        folder / "config.json", sentence_transformers={"activation_fn": ["mine.Tanh"]}
+    ),
     "weights are pickles, which run code": pickled,
     "no weights here": lambda folder: (folder / "model.safetensors").unlink(),
     "asks for custom code": lambda folder: change(folder / "config.json", auto_map={"AutoModel": "mine.Model"}),

@@ -124,6 +124,19 @@ def write(name, content):
     return lambda folder: (folder / name).write_bytes(content)
 
 
+def config(**entries):
+    return lambda folder: changed(folder / "config.json", **entries)
+
+
+def tokenizer_config(**entries):
+    return lambda folder: changed(folder / "tokenizer_config.json", **entries)
+
+
+def no_length(**entries):
+    """Settings that leave the length to the model's positions, which are no number."""
+    return lambda folder: (tokenizer_config(model_max_length=None)(folder), config(**entries)(folder))
+
+
 def several_outputs(folder):
     labels = {str(number): f"LABEL_{number}" for number in range(3)}
     changed(folder / "config.json", id2label=labels)
@@ -148,7 +161,21 @@ def no_padding(folder):
         (write("config.json", b"[]"), r"config\.json: not a JSON object"),
         (several_outputs, "one output, this model has 3"),
         (no_padding, "has a padding token"),
-        (lambda folder: changed(folder / "config.json", passages={"tokens": 0}), r"passages\.tokens: Input should be"),
+        (config(passages={"tokens": 0}), r"passages\.tokens: Input should be"),
+        (write("config.json", b"[" * 50_000), r"config\.json: cannot be read"),
+        (config(id2label=["a"]), r'config\.json: id2label \["a"\]; one name by its number is accepted'),
+        (tokenizer_config(model_max_length="128"), r'tokenizer_config\.json: model_max_length "128"; a number from 1'),
+        (tokenizer_config(model_max_length=-1), r"tokenizer_config\.json: model_max_length -1; a number from 1 is"),
+        (tokenizer_config(model_max_length=float("nan")), r"tokenizer_config\.json: model_max_length NaN; a number"),
+        (tokenizer_config(model_max_length=True), r"tokenizer_config\.json: model_max_length true; a number from 1 is"),
+        (no_length(max_position_embeddings="64"), r'/config\.json: max_position_embeddings "64"; a number from 1 is'),
+        (no_length(max_position_embeddings=-1), r"/config\.json: max_position_embeddings -1; a number from 1 is"),
+        (tokenizer_config(truncation_side=None), r"tokenizer_config\.json: truncation_side null; left and right are"),
+        (tokenizer_config(truncation_side="up"), r'tokenizer_config\.json: truncation_side "up"; left and right are'),
+        (
+            tokenizer_config(pad_token_type_id=[1]),
+            r"tokenizer_config\.json: pad_token_type_id \[1\]; a whole number",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_served_says_what_to_do(copied, spoil, said):
@@ -156,6 +183,12 @@ def test_a_folder_that_cannot_be_served_says_what_to_do(copied, spoil, said):
     with pytest.raises(ModelError, match=said) as caught:
         OnnxReranker.load(copied)
     assert "\n" not in str(caught.value)
+
+
+def test_labels_without_names_are_those_that_transformers_would_name(copied, onnx_folder):
+    changed(copied / "config.json", id2label=None)
+    (row,) = OnnxReranker.load(copied, threads=1).score_many(LISTS[1:2])
+    assert row == pytest.approx(scores_of_transformers(onnx_folder(), LISTS[1:2])[0], abs=1e-4)
 
 
 def test_a_graph_that_is_no_re_ranker_s_is_refused(copied):

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from distill.collections.trec import ranking as trec_ranking
+from distill.errors import ModelError
 from distill.serving.pace import Duration, Pace
 from distill.serving.ranking import Limits, Totals, probability, rank_documents
 
@@ -66,6 +67,18 @@ def test_a_deadline_says_so_and_takes_a_pace():
     assert (found.order, found.scores, found.deadline) == ((0, 1, 2, 3, 4), (), True)
     with pytest.raises(ValueError, match=r"a deadline takes a pace; Pace\.measured gives one"):
         rank_documents(Lengths(), "q", TEXTS, Limits(seconds=1))
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("seconds", [None, 1000.0])
+def test_scores_that_have_no_place_in_an_order_are_refused(score, seconds):
+    class Broken(Lengths):
+        def score_pairs(self, query, documents):
+            return [1.0, score, *[2.0] * (len(documents) - 2)]
+
+    pace = Pace(Duration(0.0, 0.0), Duration(0.0, 0.0))
+    with pytest.raises(ModelError, match=f"1 of 5 documents have a score that is not finite: {score}"):
+        rank_documents(Broken(), "q", TEXTS, Limits(seconds=seconds), pace=pace)
 
 
 def test_totals_are_sums():
