@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from distill.commands.terminal import visible
 from distill.report.head_map import terminal_map
 from distill.stages.inspection import DocumentView, Inspection
 
@@ -20,7 +21,7 @@ def show_usage(console: Console, found: Inspection) -> None:
     )
     table.add_column("head")
     for column in ("picked", "weight", *(f"{name} ({count})" for name, count in sorted(found.slices.items()))):
-        table.add_column(column, justify="right")
+        table.add_column(Text(visible(column)), justify="right")
     for use in found.uses[:_HEADS_SHOWN]:
         by_slice = (f"{use.by_slice[name]:+.3f}" for name in sorted(found.slices))
         table.add_row(str(use.head), f"{use.picked:.0%}", f"{use.weight:+.3f}", *by_slice)
@@ -35,7 +36,7 @@ def show_document(console: Console, view: DocumentView) -> None:
     heads = list(view.heads.items())
     named = ", ".join(f"{head} {weight:+.3f}" for head, weight in heads[:_HEADS_SHOWN])
     more = f" and {len(heads) - _HEADS_SHOWN} more" if len(heads) > _HEADS_SHOWN else ""
-    console.print(f"query: {view.query}", markup=False, highlight=False)
+    console.print(f"query: {visible(view.query)}", markup=False, highlight=False)
     console.print(f"heads: {named}{more}", markup=False, highlight=False)
     if view.document is None:
         return
@@ -50,8 +51,9 @@ def show_document(console: Console, view: DocumentView) -> None:
 
 def _coloured(view: DocumentView) -> Text:
     """The document, each token the brighter the more it was looked at; what was not read is dim."""
-    text = view.document or ""
-    shown = Text(text, style="dim")
+    # rich drops some controls and passes others on to the terminal: each is one sign here, so that places stay
+    signs = (c if c.isprintable() or c in "\n\t" else " " if c.isspace() else "\ufffd" for c in view.document or "")
+    shown = Text("".join(signs), style="dim")
     largest = max((token.weight for token in view.tokens), default=0.0)
     for token in view.tokens:
         share = max(0.0, token.weight) / largest if largest > 0 else 0.0

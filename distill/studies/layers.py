@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distill.evaluation.statistics import paired_difference
 from distill.progress import Advance
 from distill.studies.intervals import mean_of, span
-from distill.studies.material import StudyMaterial
+from distill.studies.material import StudyMaterial, refuse_fewer_lists_than_folds
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def layers(
     """
     from teachers.studies.layers import by_count, by_depth, by_layer, seconds_by_depth, tried_depths
 
+    for entry in material.collections if deeper_lists else ():
+        refuse_fewer_lists_than_folds(min(deeper_lists, len(entry.gains)), settings.folds, "--deeper-lists")
     found: dict[str, _Found] = {}
     steps = 4 * len(material.collections)
     for place, entry in enumerate(material.collections):
@@ -210,7 +212,13 @@ def _draw(figure: Figure, found: Mapping[str, _Found], settings: LayerSettings) 
         shown = entry.layers if entry.deep is None else entry.deep
         layers = range(shown.mean.shape[1])
         for values, line, what in ((shown.best, "-", "best head"), (shown.mean, ":", "mean head")):
-            bell.plot(layers, values.mean(0).tolist(), color=colour, linestyle=line, label=f"{told}, {what}")
+            bell.plot(
+                layers,
+                values.mean(0).tolist(),
+                color=colour,
+                linestyle=line,
+                label=f"{label(name)} (n={len(shown.mean)}), {what}",
+            )
         for axes, tried in ((counts, entry.counts), (depths, entry.depths)):
             for values, line, what in ((tried.learned, "-", "learned weights"), (tried.equal, "--", "equal weights")):
                 drawn = [mean_of(column) for column in values.T]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from distill.evaluation.statistics import paired_difference
 from distill.progress import Advance
 from distill.studies.intervals import difference, mean_of, span
-from distill.studies.material import StudyMaterial, stored_scores
+from distill.studies.material import StudyMaterial, refuse_fewer_lists_than_folds, stored_scores
 from distill.studies.study import COLOURS, Cell, StudyResult, StudyTable, label
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "length"
 _QUESTION = "Do heads found on short lists rank long ones, and does a document's place in the prompt decide its rank?"
 _HOW = ("equal weights", "learned weights")
-_ONE_ORDER = "one order only: too few lists, none asked for, or a prompt that keeps the order given"
+_ONE_ORDER = "one order only: too few lists, none asked for, or a prompt that reads several or keeps the order given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +90,17 @@ def _found(
     entry = material.collections[number]
     lists, prompt = entry.texts(), entry.section.prompt
     drawn = sorted(random.Random(settings.seed).sample(range(len(lists)), min(read_lists, len(lists))))
+    refuse_fewer_lists_than_folds(len(drawn), settings.folds, "--limit")
     longest = max(len(documents) for _, documents in lists)
     kept = sorted({min(size, longest) for size in sizes})
     whole = entry.lists()
     places = [relevant_place(q, docs, gains, prompt) for (q, docs), gains in zip(lists, entry.gains, strict=True)]
     single = [at for at, place in enumerate(places) if place is not None]
-    # before any list is read: it refuses fewer lists than folds
     quality = held_out_quality(whole, settings)[single]
     by_size = {size: _of_size(material, number, drawn, size, on_progress) for size in kept}
     # as many as the folds are left to find heads on; a single list would have no interval
-    spare = min(order_lists, len(lists) - settings.folds) if prompt.order == "seeded" else 0
+    one_seeded = prompt.order == "seeded" and prompt.orders == 1
+    spare = min(order_lists, len(lists) - settings.folds) if one_seeded else 0
     orders, again = {}, drawn[:spare] if spare > 1 else []
     if again:
         second = _second_order(material, number, again, on_progress)

@@ -198,8 +198,9 @@ def _answer(
     for ranker, rows in ranking.items():
         lowest = min(rows, key=lambda name: rows[name].interval.mean)
         change = rows[lowest].interval
+        most = "falls most" if change.mean < 0 else "rises least"
         sentences.append(
-            f"nDCG@10 of {ranker} changes most without {lowest}: {change.mean:+.3f} ({change.low:+.3f} to "
+            f"nDCG@10 of {ranker} {most} without {lowest}: {change.mean:+.3f} ({change.low:+.3f} to "
             f"{change.high:+.3f}, {len(figures.lists)} lists)."
         )
     return sentences

@@ -220,16 +220,31 @@ def open_material(
     sections = [read_section(source.teacher) for source in given]
     _refuse_different(given, sections)
     readers = StudyReaders()
+    unknown = set(splits or ())
     opened: list[JudgedCollection] = []
     for source, section in zip(given, sections, strict=True):
         entry = _open(source, section, splits, candidates, limit, readers, on_progress)
+        unknown -= entry.collection.qrels.keys()
         names = {other.name for other in opened}
         if entry.name in names:
             number = next(n for n in range(2, len(given) + 2) if f"{entry.name} ({n})" not in names)
             entry = replace(entry, name=f"{entry.name} ({number})")
         opened.append(entry)
+    if unknown:
+        accepted = ", ".join(sorted({split for entry in opened for split in entry.collection.qrels}))
+        raise DataError(f"--split {min(unknown)}: no collection has it; there are {accepted}")
     layers, heads_per_layer, _ = opened[0].scores[0].real.shape
     return StudyMaterial(opened, layers, readers.told(sections[0]).layer_count, heads_per_layer, readers)
+
+
+def refuse_fewer_lists_than_folds(lists: int, folds: int, option: str) -> None:
+    """Stop before lists are read that are too few to be held out.
+
+    Raises:
+        DataError: they are; ``option`` is what says how many are read.
+    """
+    if lists < folds:
+        raise DataError(f"{option} leaves {lists} lists, too few to be held out in {folds} --folds")
 
 
 def _open(

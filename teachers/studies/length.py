@@ -86,8 +86,11 @@ def relevant_place(
 ) -> float | None:
     """Where the relevant document stood among the documents of the prompt, from 0 (first) to 1 (last).
 
-    None where several are relevant, or there is one document only.
+    None where several are relevant, where there is one document only, and where the document stood in several places:
+    in several orders, or in windows.
     """
+    if prompt.orders > 1 or prompt.window_tokens is not None:
+        return None
     relevant = [text for text, gain in zip(documents, gains, strict=True) if gain > 0]
     standing = reading_order(query, documents, prompt, order)
     if len(relevant) != 1 or len(standing) < 2:

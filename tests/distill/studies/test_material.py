@@ -68,6 +68,12 @@ def test_a_split_that_is_not_there_is_refused(parts):
         opened(parts[1:], splits=["nothing"])
 
 
+def test_a_split_that_only_one_collection_has_is_taken_there_and_a_mistyped_one_refused(parts):
+    assert len(opened(parts, splits=["train", "test"]).collections) == 2
+    with pytest.raises(DataError, match="--split tset: no collection has it; there are .*test"):
+        opened(parts, splits=["train", "test", "tset"])
+
+
 def test_teachers_of_two_depths_are_refused(parts, tmp_path):
     shallow = Path(shutil.copytree(parts[0][0], tmp_path / "shallow"))
     settings = json.loads((shallow / "teacher.json").read_text())

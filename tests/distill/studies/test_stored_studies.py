@@ -74,6 +74,22 @@ def test_layers_beyond_the_teachers_depth_are_read_on_request(distill, studied, 
     assert found["deeper"]["n"] == 5 and len(found["deeper"]["best"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("study", "options", "said"),
+    [
+        ("layers", ("--deeper-lists", 3, "--folds", 5), "--deeper-lists leaves 3 lists, too few to be held out in 5"),
+        (
+            "length",
+            ("--limit", 10, "--folds", 11, "--size", 3),
+            "--limit leaves 10 lists, too few to be held out in 11",
+        ),
+    ],
+)
+def test_an_option_that_leaves_too_few_lists_for_the_folds_is_named(distill, studied, tmp_path, study, options, said):
+    code, _, error = distill("teacher", "study", study, *studied, *options, "--out", tmp_path)
+    assert code == 2 and f"{said} --folds" in " ".join(error.split())
+
+
 @pytest.mark.parametrize(("folds", "twice"), [(2, 4), (5, 0)])
 def test_heads_for_two_orders_are_found_on_lists_that_are_left(distill, studied, tmp_path, folds, twice):
     """Six lists, and all 25 that are read in a second order by default: as many as the folds stay behind."""

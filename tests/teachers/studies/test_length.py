@@ -53,6 +53,9 @@ def test_the_place_is_that_of_the_prompt():
     assert relevant_place("q", documents, [1, 0, 0, 0, 0], published) == 1.0
     assert relevant_place("q", documents, [1, 1, 0, 0, 0], prompt) is None
     assert relevant_place("q", ["w1"], [1], prompt) is None
+    # a document of several orders, or of windows, stood in several places
+    for several in ({"orders": 2}, {"window_tokens": 60}):
+        assert relevant_place("q", documents, [1, 0, 0, 0, 0], prompt.model_copy(update=several)) is None
 
 
 def test_places_fall_into_fifths():
