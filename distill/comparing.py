@@ -5,7 +5,7 @@ They stand beside the recipe's own systems, or where it has no teacher are all t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,14 +36,32 @@ def systems_source(recipe: Recipe) -> dict[str, Any]:
     return {**runs, **{name: [recipe.models[name], found.version] for name, found in references.items()}}
 
 
-def other_systems(recipe: Recipe, collection: Collection, lists: Run, advance: Advance) -> dict[str, System]:
-    """The recipe's runs as their files have them, and its models' scores of the lists.
+def usable_runs(recipe: Recipe, collection: Collection, test: Sequence[str]) -> dict[str, Run]:
+    """The recipe's runs as their files have them; what they rank of other queries is left out when they are measured.
 
     Raises:
-        DataError: a run's file cannot be used with the collection, or has none of the recipe's test queries.
+        DataError: a file is no run, holds what the collection does not, or has none of the test queries.
+    """
+    found = {}
+    for name, path in recipe.runs.items():
+        found[name] = read_run(path)
+        check_run(found[name], collection, str(path))
+        if not found[name].keys() & set(test):
+            there = f"it has none of the {len(test)} test queries"
+            raise DataError(f"runs.{name}: {there}; do run and judgments belong together?")
+    return found
+
+
+def other_systems(
+    recipe: Recipe, collection: Collection, lists: Run, test: Sequence[str], advance: Advance
+) -> dict[str, System]:
+    """The recipe's runs, and its models' scores of the lists.
+
+    Raises:
+        DataError: a run cannot be used; see `usable_runs`.
         ModelError: a model cannot be found or loaded.
     """
-    systems = {name: System(_run_of(path, collection), None) for name, path in recipe.runs.items()}
+    systems = {name: System(ranked, None) for name, ranked in usable_runs(recipe, collection, test).items()}
     for name, model in recipe.models.items():
         told, timed = partial(advance, note=name), recipe.evaluation.timed_queries
         systems[name] = evaluation.ranker_system(collection, lists, model, timed, told)
@@ -57,13 +75,9 @@ def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Mapping[str, Any
     systems = {}
     if recipe.ranks_first:
         systems["first_stage"] = evaluation.first_stage_system(collection, lists, recipe.first_stage, timed)
-    systems |= other_systems(recipe, collection, lists, advance)
+    systems |= other_systems(recipe, collection, lists, run.plan.test, advance)
     judged = collection.split(recipe.queries.test_split)
     qrels = {query_id: judged[query_id] for query_id in run.plan.test}
-    for name, system in systems.items():
-        if not system.run.keys() & qrels.keys():
-            there = f"it has none of the {len(qrels)} test queries"
-            raise DataError(f"runs.{name}: {there}; do run and judgments belong together?")
     metrics = evaluation.measure(systems, qrels, recipe.evaluation.measures, list(recipe.runs))
     evaluation.write_measurements(systems, metrics, folder)
     return {"metrics": metrics, "summary": f"{len(systems)} systems on {len(qrels)} test queries"}
@@ -125,10 +139,3 @@ def comparison_of(
         teacher=teacher,
         milliseconds={name: 1_000 * found for name, found in seconds.items() if found is not None},
     )
-
-
-def _run_of(path: Path, collection: Collection) -> Run:
-    """A run of the user's: what it ranks of other queries is left out when it is measured."""
-    ranked = read_run(path)
-    check_run(ranked, collection, str(path))
-    return ranked

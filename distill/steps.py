@@ -131,6 +131,8 @@ def make_collection(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
         logged = {"log": asdict(read), "tail": tail.chosen}
     collection = open_collection(run.recipe, folder)
     plan = _plan(run.recipe, collection)
+    # they are measured at the end: what is wrong with one is told before the teacher reads anything
+    comparing.usable_runs(run.recipe, collection, plan.test)
     plan.write(folder / PLAN)
     roles = {name: len(query_ids) for name, query_ids in asdict(plan).items()}
     shown = ", ".join(f"{count} to {name}" for name, count in roles.items() if count)
@@ -291,7 +293,7 @@ def evaluate(run: RecipeRun, folder: Path, advance: Advance) -> Facts:
     for name in recipe.students():
         model, told = str(run.folder / name / MODEL), partial(advance, note=name)
         systems[name] = evaluation.ranker_system(collection, lists, model, timed, told)
-    systems |= comparing.other_systems(recipe, collection, lists, advance)
+    systems |= comparing.other_systems(recipe, collection, lists, run.plan.test, advance)
     if recipe.held_out is not None:
         held_out = labels_run(run.folder / "held_out" / LISTS)
         labelled = {query_id: held_out[query_id] for query_id in run.plan.test if query_id in held_out}

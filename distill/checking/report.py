@@ -207,10 +207,10 @@ def _refused_trainings(recipe: Recipe, content: Entry) -> Iterator[RecipeProblem
 
 def _splits(recipe: Recipe) -> Iterator[tuple[str, str]]:
     roles = recipe.queries
-    if recipe.teacher is not None and recipe.teacher.taught_by != "nobody":
+    if recipe.teacher is not None and recipe.teacher.taught_by == "judgments":
         yield "fit_split", roles.fit_split
     if recipe.held_out is None:
-        if roles.dev_split is not None and recipe.students():
+        if roles.dev_split is not None and recipe.teacher is not None:
             yield "dev_split", roles.dev_split
         yield "test_split", roles.test_split
 

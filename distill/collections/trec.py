@@ -147,7 +147,7 @@ def _judgment_lines(path: Path) -> Iterator[tuple[int, str, str, int]]:
             width = len(columns)
             if width not in (3, 4):
                 raise DataError.at(path, line, f"{width} columns; {QRELS_LINE}")
-            if width == 3 and not _is_number(columns[2]):
+            if width == 3 and columns[2] and not _is_number(columns[2]):
                 continue  # the names of the columns
         if len(columns) != width:
             raise DataError.at(path, line, f"{len(columns)} columns where the first line has {width}; {QRELS_LINE}")

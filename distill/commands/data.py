@@ -87,7 +87,13 @@ def convert(
     elif to is not Form.BEIR:
         write_qrels(read_qrels(source), out, "trec" if to is Form.TREC_QRELS else "beir")
     elif source.is_dir():
+        if queries or qrels:
+            raise DataError(
+                f"{source}: a folder has its queries and judgments in it; --queries and --qrels go with a file"
+            )
         write_beir(read_beir(source), out)
+    elif not source.exists():
+        raise DataError(f"{source}: no such file or folder")
     elif queries is None:
         raise DataError(f"{source}: not a folder; MS MARCO's collection.tsv needs --queries beside it")
     else:

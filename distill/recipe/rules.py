@@ -25,6 +25,12 @@ def first_problem(recipe: Recipe) -> str | None:
 
 def _problems(recipe: Recipe) -> Iterator[str]:
     yield from _names(recipe)
+    first = recipe.first_stage
+    if first.run is None and first.candidates > first.depth:
+        yield (
+            f"first_stage.candidates ({first.candidates}) must not be above first_stage.depth ({first.depth}), the "
+            "documents that BM25 finds"
+        )
     if recipe.labels.bottom >= recipe.first_stage.candidates:
         yield (
             f"labels.bottom ({recipe.labels.bottom}) must be below first_stage.candidates "

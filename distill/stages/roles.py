@@ -118,7 +118,14 @@ def read_ids(path: Path, collection: Collection) -> list[str]:
 def _judged_roles(collection: Collection, roles: QueryRoles) -> tuple[list[str], list[str], set[str]]:
     """Test and dev queries out of their splits, and all queries that no other role may have because of them."""
     tested = collection.split(roles.test_split)
-    dev = _draw(collection.split(roles.dev_split), roles.seed, roles.dev_limit) if roles.dev_split else []
+    choosing = collection.split(roles.dev_split) if roles.dev_split else {}
+    if both := tested.keys() & choosing.keys():
+        raise DataError(
+            f"collection {collection.name}: {len(both)} queries are judged in {roles.dev_split!r} and in "
+            f"{roles.test_split!r}, such as {min(both)!r}; what chooses checkpoints cannot measure: take them out of "
+            "one, or give queries.dev_split: null"
+        )
+    dev = _draw(choosing, roles.seed, roles.dev_limit)
     return _draw(tested, roles.seed, roles.test_limit), dev, {*tested, *dev}
 
 

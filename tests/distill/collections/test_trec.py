@@ -153,6 +153,12 @@ def test_judgments_of_another_width_are_refused(tmp_path):
         read_qrels(tmp_path / "qrels")
 
 
+def test_a_first_line_without_a_relevance_is_no_header(tmp_path):
+    (tmp_path / "qrels").write_text("q1\td1\t\nq1\td2\t1\n")
+    with pytest.raises(DataError, match=r"qrels:1: relevance ''; a whole number is accepted"):
+        read_qrels(tmp_path / "qrels")
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [

@@ -50,6 +50,10 @@ def test_a_beir_folder_is_checked_and_rewritten(tmp_path):
     write_beir(COLLECTION, tmp_path / "tiny")
     run("convert", tmp_path / "tiny", "--to", "beir", "--out", tmp_path / "copy")
     assert read_beir(tmp_path / "copy").fingerprint() == COLLECTION.fingerprint()
+    with pytest.raises(DataError, match="a folder has its queries and judgments in it"):
+        run("convert", tmp_path / "tiny", "--to", "beir", "--out", tmp_path / "again", "--qrels", "test=q.txt")
+    with pytest.raises(DataError, match="nowhere: no such file or folder"):
+        run("convert", tmp_path / "nowhere", "--to", "beir", "--out", tmp_path / "again")
 
 
 def test_ms_marco_becomes_a_beir_folder(tmp_path):

@@ -1,8 +1,10 @@
 """`distill recipes`: what is listed, shown, checked, and what editors check by."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -169,6 +171,26 @@ def test_parts_of_a_collection_that_are_missing_are_named(distill, recipe_file, 
     for said in ("neither corpus.jsonl nor corpus.jsonl.gz", "queries.jsonl.gz", "queries.dev_split",
                  "no qrels/test.tsv; its splits are train"):  # fmt: skip
         assert said in shown
+
+
+def test_what_a_stage_would_refuse_of_a_collection_is_refused_and_no_more(distill, recipe_file, beir_folder, tmp_path):
+    """Without a dev split not even a teacher is planned; a ranking that teaches needs no judged split."""
+    folder = Path(shutil.copytree(beir_folder, tmp_path / "beir"))
+    alone = ["--set", f"collection.path={folder}", "--set", "encoder=null", "--set", "decoder=null"]
+    (folder / "qrels" / "dev.tsv").unlink()
+    code, shown, _ = distill("recipes", "check", recipe_file, *alone)
+    assert code == 2 and "queries.dev_split" in shown and "no qrels/dev.tsv" in shown
+    assert distill("recipes", "check", recipe_file, *alone, "--set", "queries.dev_split=null")[0] == 0
+    shutil.rmtree(folder / "qrels")
+    (tmp_path / "strong.run").write_text("q1 Q0 d1 1 1.0 strong\n")
+    taught = ["--set", f"teacher.ranking={tmp_path / 'strong.run'}", "--set", "queries.held_out={dev: 1, test: 2}"]
+    code, shown, _ = distill("recipes", "check", recipe_file, *alone, *taught)
+    assert code == 0, shown
+
+
+def test_more_candidates_than_the_first_stage_finds_are_refused(distill, recipe_file):
+    code, shown, _ = distill("recipes", "check", recipe_file, "--set", "first_stage.candidates=100")
+    assert code == 2 and "first_stage.candidates (100) must not be above first_stage.depth (12)" in shown
 
 
 def test_a_training_that_could_not_begin_is_named_with_its_setting(distill, recipe_file, tmp_path):

@@ -194,10 +194,10 @@ def test_an_override_that_is_wrong_is_named_by_its_text(write, override, said):
 
 
 def test_overrides_of_one_section_add_up_in_their_order(write):
-    added = load_recipe(write(WHOLE), ["first_stage={depth: 9}", "first_stage.candidates=7"]).first_stage
-    replaced = load_recipe(write(WHOLE), ["first_stage.candidates=7", "first_stage={depth: 9}"]).first_stage
-    assert (added.depth, added.candidates, added.bm25.b) == (9, 7, 0.75)
-    assert (replaced.depth, replaced.candidates) == (9, 20)
+    added = load_recipe(write(WHOLE), ["first_stage={depth: 30}", "first_stage.candidates=7"]).first_stage
+    replaced = load_recipe(write(WHOLE), ["first_stage.candidates=7", "first_stage={depth: 30}"]).first_stage
+    assert (added.depth, added.candidates, added.bm25.b) == (30, 7, 0.75)
+    assert (replaced.depth, replaced.candidates) == (30, 20)
 
 
 def test_a_new_kind_of_collection_and_its_keys_may_come_in_any_order(write):
