@@ -120,3 +120,10 @@ def test_a_run_that_does_not_belong_is_named(place, distill):
         change = f"runs.poor={place / name}.run"
         code, _, error = distill("run", place / "compared.yaml", "--out", place / "bad", "--set", change)
         assert code == 2 and said in error and error.count("\n") == 1
+
+
+def test_a_run_that_cannot_be_measured_is_refused_before_a_teacher_reads_anything(distill, recipe_file, tmp_path):
+    (tmp_path / "alien.run").write_text("q1 Q0 nowhere 1 2.0 x\n")
+    code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", f"runs.x={tmp_path}/alien.run")
+    assert code == 2 and "alien.run: query 'q1': no document 'nowhere'" in error
+    assert not (tmp_path / "run" / "first_stage").exists() and not (tmp_path / "run" / "teacher").exists()

@@ -350,13 +350,6 @@ def test_a_run_without_candidates_for_any_query_to_measure_on_is_refused_before_
         steps.rank_first(opened, tmp_path, lambda done, total: None)
 
 
-def test_a_run_that_cannot_be_measured_is_refused_before_a_teacher_reads_anything(distill, recipe_file, tmp_path):
-    (tmp_path / "alien.run").write_text("q1 Q0 nowhere 1 2.0 x\n")
-    code, _, error = distill("run", recipe_file, "--out", tmp_path / "run", "--set", f"runs.x={tmp_path}/alien.run")
-    assert code == 2 and "alien.run: query 'q1': no document 'nowhere'" in error
-    assert not (tmp_path / "run" / "first_stage").exists() and not (tmp_path / "run" / "teacher").exists()
-
-
 def test_heads_of_a_fit_that_an_adopted_teacher_took_the_place_of_are_not_told(finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
